@@ -1,0 +1,183 @@
+//! Bytes of a target at target addresses, wherever they come from.
+//!
+//! For: one small trait, [`AddressSpace`], between the memory of an instance (live SysV segments,
+//! `/dev/shm` granule files, another process's memory, an ELF core, plain bytes in tests) and
+//! everything above. Every read is bounded and a bad address is a value, [`Fault`], never a crash.
+//!
+//! Not for: anything of Oracle. This module doesn't know what the bytes mean.
+//!
+//! Callers: `discover`, `blueprint` (calibration), `plan`, `walk`, `sample`.
+
+use std::fmt;
+
+/// An address in the target's address space. Never a pointer of this process: it can only be used
+/// through an [`AddressSpace`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct TargetAddr(pub u64);
+
+impl TargetAddr {
+    /// The null address, which Oracle uses for "none".
+    pub const NULL: TargetAddr = TargetAddr(0);
+
+    /// The address `bytes` further on, or `None` past the end of the address space.
+    pub fn checked_add(self, bytes: u64) -> Option<TargetAddr> {
+        self.0.checked_add(bytes).map(TargetAddr)
+    }
+
+    /// Whether this is the null address.
+    pub fn is_null(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// 16 upper-case hex digits, as the V$ views print addresses.
+impl fmt::Display for TargetAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016X}", self.0)
+    }
+}
+
+impl fmt::Debug for TargetAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TargetAddr({:#x})", self.0)
+    }
+}
+
+/// Why bytes could not be read.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum FaultKind {
+    /// The address is null.
+    Null,
+    /// No region covers the first byte.
+    Unmapped,
+    /// A region covers the first byte, but not all of them.
+    PastEnd,
+    /// The region is known, but this part of it was not captured (a gap of a core or image).
+    Hole,
+    /// Address plus length leaves the 64-bit address space.
+    Overflow,
+    /// The operating system refused the read; the value is its errno.
+    Os(i32),
+}
+
+/// A read that can't be done: a value to be counted or shown, not a reason to stop.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
+#[error("can't read {len} bytes at 0x{addr}: {}", kind_text(.kind))]
+pub struct Fault {
+    /// First byte asked for.
+    pub addr: TargetAddr,
+    /// Bytes asked for.
+    pub len: u64,
+    /// Why.
+    pub kind: FaultKind,
+}
+
+fn kind_text(kind: &FaultKind) -> String {
+    match kind {
+        FaultKind::Null => "the address is null".into(),
+        FaultKind::Unmapped => "no segment covers it".into(),
+        FaultKind::PastEnd => "it ends past the end of its segment".into(),
+        FaultKind::Hole => "this part was not captured".into(),
+        FaultKind::Overflow => "the range leaves the address space".into(),
+        FaultKind::Os(errno) => std::io::Error::from_raw_os_error(*errno).to_string(),
+    }
+}
+
+/// A contiguous range of target addresses with one backing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Region {
+    /// First address.
+    pub start: TargetAddr,
+    /// Length in bytes, never 0.
+    pub len: u64,
+    /// What backs it, for people: "shmid 3", "/dev/shm/ora_X_1_0", "core PT_LOAD 4".
+    pub name: String,
+}
+
+impl Region {
+    /// First address after the region.
+    pub fn end(&self) -> TargetAddr {
+        TargetAddr(self.start.0.saturating_add(self.len))
+    }
+}
+
+/// A proven place: region `region` of its space, `offset` bytes in. Made by
+/// [`AddressSpace::locate`], which proves that the range asked for lies inside that one region.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Spot {
+    /// Index into [`AddressSpace::regions`].
+    pub region: u32,
+    /// Bytes from the region's start.
+    pub offset: u64,
+}
+
+/// Read-only memory of a target.
+///
+/// Implementations never write to the target, never panic on any address, and never allocate in
+/// the two `read_*` methods.
+pub trait AddressSpace: Send + Sync {
+    /// All regions, sorted by start, not overlapping.
+    fn regions(&self) -> &[Region];
+
+    /// What kind of memory this is, for people: "sysv", "dev-shm", "process-vm", "core", "bytes".
+    fn kind(&self) -> &'static str;
+
+    /// Copies `out.len()` little-endian words from `spot.offset + offset` of region `spot.region`.
+    /// Both offsets' sum needs no alignment, but aligned words are read whole (untorn on x86-64).
+    /// Bounds are checked again on every call, so a stale `Spot` gives a [`Fault`], nothing worse.
+    fn read_words(&self, spot: Spot, offset: u64, out: &mut [u64]) -> Result<(), Fault>;
+
+    /// Copies `out.len()` bytes from `spot.offset + offset` of region `spot.region`.
+    fn read_bytes(&self, spot: Spot, offset: u64, out: &mut [u8]) -> Result<(), Fault>;
+
+    /// A hint that the cache line at this place will be read soon. May do nothing.
+    fn prefetch(&self, _spot: Spot, _offset: u64) {}
+
+    /// The place of `len` bytes at `addr`, proven to lie inside one region.
+    fn locate(&self, addr: TargetAddr, len: u64) -> Result<Spot, Fault> {
+        let fault = |kind| Fault { addr, len, kind };
+        if addr.is_null() {
+            return Err(fault(FaultKind::Null));
+        }
+        let end = addr
+            .checked_add(len)
+            .ok_or_else(|| fault(FaultKind::Overflow))?;
+        let regions = self.regions();
+        let after = regions.partition_point(|r| r.start <= addr);
+        let index = after
+            .checked_sub(1)
+            .ok_or_else(|| fault(FaultKind::Unmapped))?;
+        let region = &regions[index];
+        if addr >= region.end() {
+            return Err(fault(FaultKind::Unmapped));
+        }
+        if end > region.end() {
+            return Err(fault(FaultKind::PastEnd));
+        }
+        Ok(Spot {
+            region: index as u32,
+            offset: addr.0 - region.start.0,
+        })
+    }
+
+    /// Copies `out.len()` bytes at `addr`; all or nothing.
+    fn read(&self, addr: TargetAddr, out: &mut [u8]) -> Result<(), Fault> {
+        let spot = self.locate(addr, out.len() as u64)?;
+        self.read_bytes(spot, 0, out)
+    }
+
+    /// The little-endian 8-byte word at `addr`.
+    fn read_u64(&self, addr: TargetAddr) -> Result<u64, Fault> {
+        let spot = self.locate(addr, 8)?;
+        let mut word = [0u64];
+        self.read_words(spot, 0, &mut word)?;
+        Ok(word[0])
+    }
+
+    /// The little-endian 4-byte word at `addr`.
+    fn read_u32(&self, addr: TargetAddr) -> Result<u32, Fault> {
+        let mut bytes = [0u8; 4];
+        self.read(addr, &mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+}
