@@ -8,7 +8,29 @@
 //!
 //! Callers: `discover`, `blueprint` (calibration), `plan`, `walk`, `sample`.
 
+mod bytes;
+mod core;
+mod granules;
+mod joined;
+mod pieces;
+mod process_vm;
+mod raw;
+pub mod sysv;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
+
+pub use self::bytes::BytesSpace;
+pub use self::core::{CoreError, CoreSpace};
+pub use self::granules::{GranuleAt, GranuleError, GranuleSpace};
+pub use self::joined::JoinedSpace;
+pub use self::pieces::Overlap;
+pub use self::process_vm::{ProcessError, ProcessSpace};
+pub use self::raw::fence_acquire;
+pub use self::sysv::{AttachError, SegmentAt, SysvSpace};
 
 /// An address in the target's address space. Never a pointer of this process: it can only be used
 /// through an [`AddressSpace`].
@@ -34,6 +56,13 @@ impl TargetAddr {
 impl fmt::Display for TargetAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016X}", self.0)
+    }
+}
+
+/// As it is printed.
+impl serde::Serialize for TargetAddr {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -133,6 +162,10 @@ pub trait AddressSpace: Send + Sync {
     /// A hint that the cache line at this place will be read soon. May do nothing.
     fn prefetch(&self, _spot: Spot, _offset: u64) {}
 
+    /// Looks again at what can change under a mapping (the length of mapped files), so that what
+    /// is gone reads as a [`Fault`]. Cheap, allocates nothing; call it before every tick.
+    fn refresh(&self) {}
+
     /// The place of `len` bytes at `addr`, proven to lie inside one region.
     fn locate(&self, addr: TargetAddr, len: u64) -> Result<Spot, Fault> {
         let fault = |kind| Fault { addr, len, kind };
@@ -179,5 +212,21 @@ pub trait AddressSpace: Send + Sync {
         let mut bytes = [0u8; 4];
         self.read(addr, &mut bytes)?;
         Ok(u32::from_le_bytes(bytes))
+    }
+}
+
+/// Offset from the start of region `spot.region` of `len` bytes at `spot.offset + offset`, proven
+/// to lie inside that region.
+fn within(regions: &[Region], spot: Spot, offset: u64, len: u64) -> Result<u64, Fault> {
+    let fault = |addr, kind| Err(Fault { addr, len, kind });
+    let Some(region) = regions.get(spot.region as usize) else {
+        return fault(TargetAddr(spot.offset), FaultKind::Unmapped);
+    };
+    let at = spot.offset.saturating_add(offset);
+    let addr = TargetAddr(region.start.0.saturating_add(at));
+    match at.checked_add(len) {
+        Some(end) if end <= region.len => Ok(at),
+        Some(_) => fault(addr, FaultKind::PastEnd),
+        None => fault(addr, FaultKind::Overflow),
     }
 }
