@@ -1,1 +1,37 @@
-//! (in work)
+//! Oracle instances on this host, and why one can or can't be read.
+//!
+//! For: finding PMON processes, the memory that each instance uses, rights, namespaces and
+//! candidates for its executable ([`survey`], [`scan`]); opening that memory ([`open_memory`]);
+//! noticing that an instance went away ([`Watch`]); advice ([`doctor`]).
+//!
+//! Looking doesn't attach: only [`open_memory`] and [`doctor::diagnose`] do.
+//!
+//! Not for: what the memory means, versions or build-ids (`blueprint`).
+//!
+//! Callers: `blueprint` (executable candidates), `sample`, `record`, `cli`.
+
+mod account;
+pub mod doctor;
+mod instance;
+mod maps;
+mod open;
+mod orphans;
+mod procfs;
+mod readable;
+mod scan;
+mod segments;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+pub use self::account::Credentials;
+pub use self::instance::{
+    Evidence, Executable, Granule, Instance, InstanceKind, MemoryKind, Namespace, Origin, Readable,
+    Segment,
+};
+pub use self::maps::{MapsLine, parse_line};
+pub use self::open::{OpenError, Via, open_memory};
+pub use self::orphans::{Orphan, OrphanFiles};
+pub use self::procfs::ProcRoot;
+pub use self::scan::{Survey, scan, survey};
+pub use self::watch::{Gone, Watch};
