@@ -175,6 +175,9 @@ pub struct Field {
     pub size: u64,
     /// How the bytes are stored.
     pub stored: Stored,
+    /// For `text-ptr`: the longest text, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_max: Option<u64>,
     /// For `addr`: the structure it points to, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
@@ -209,7 +212,7 @@ pub enum Stored {
     Addr,
     /// Text in place, NUL-padded.
     Text,
-    /// An 8-byte address of NUL-terminated text of at most `max` … `size` bytes.
+    /// An 8-byte address of NUL-terminated text of at most `text_max` bytes.
     TextPtr,
     /// 7-byte Oracle DATE, local time.
     Date7,

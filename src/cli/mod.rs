@@ -1,6 +1,68 @@
-//! (in work)
+//! Arguments to what they mean, commands, exit codes.
+//!
+//! For: the only module that prints. Commands parse what the user said ([`args`]), call the modules
+//! below, and turn their errors into one line and an exit code ([`exit`]).
+//!
+//! Not for: deciding anything about Oracle.
+//!
+//! Callers: `main.rs`.
 
-/// Runs the program.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub mod args;
+mod blueprint;
+mod discover;
+mod doctor;
+mod dump;
+mod exit;
+mod filter;
+mod record;
+mod report;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use exit::{Exit, Failure};
+
+/// Runs the program and returns its exit code.
+pub fn main() -> ExitCode {
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(e) => {
+            // clap prints help and version on stdout with code 0, usage errors on stderr
+            let code = if e.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let _ = e.print();
+            return code.into();
+        }
+    };
+    let level = if args.quiet {
+        tracing::Level::ERROR
+    } else {
+        tracing::Level::WARN
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .init();
+    match run(&args) {
+        Ok(exit) => exit.into(),
+        Err(failure) if failure.is_broken_pipe() => Exit::Ok.into(),
+        Err(failure) => {
+            eprintln!("sgascope: {}", failure.message);
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(args: &args::Args) -> Result<Exit, Failure> {
+    match &args.command {
+        args::Command::Discover(a) => discover::run(a),
+        args::Command::Doctor(a) => doctor::run(a),
+        args::Command::Blueprint(a) => blueprint::run(a),
+        args::Command::Dump(a) => dump::run(a),
+        args::Command::Record(a) => record::run(a, args.quiet),
+        args::Command::Report(a) => report::run(a),
+    }
 }

@@ -1,1 +1,21 @@
-//! (in work)
+//! Samples: attaching to a source, pacing, the sampling thread, rows as Arrow batches, SQL texts.
+//!
+//! For: everything between a walk and whoever consumes samples. The sampling thread fills frames
+//! from a pool and hands them over by a bounded queue; it neither allocates, formats nor waits for
+//! a consumer; what it can't hand over is counted as dropped.
+//!
+//! Not for: knowing where samples go (`record`, `cli`).
+//!
+//! Callers: `cli`.
+
+pub mod attach;
+pub mod pacer;
+pub mod rows;
+pub mod sampler;
+pub mod sql_texts;
+
+pub use attach::{AttachError, Attachment, Source};
+pub use pacer::{Jitter, Pacer};
+pub use rows::{SampleRows, tick_schema};
+pub use sampler::{Ended, RunStats, Sampler, SamplerOptions};
+pub use sql_texts::SqlTexts;

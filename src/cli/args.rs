@@ -1,0 +1,304 @@
+//! What a user types.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::sample::{Jitter, Source};
+
+/// Reads the shared memory of a running Oracle Database directly, without SQL, and shows and
+/// records what every session does, including the recursive sessions that V$SESSION hides.
+#[derive(Parser, Debug)]
+#[command(name = "sgascope", version, about, long_about = None, after_help = EXIT_CODES)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Errors only: no progress, no warnings.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 ok; 1 nothing found, or a check said no; 2 usage; 3 no permission; \
+4 no such instance, or it went away; 5 no blueprint, or it doesn't fit; 6 damaged data.";
+
+/// The verbs.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Instances on this host: memory, owner, version, and whether they can be read
+    Discover(DiscoverArgs),
+    /// Whether an instance can be attached, and if not, the exact cause and the least privilege that would do
+    Doctor(DoctorArgs),
+    /// Layouts: extract from an executable, check, show
+    Blueprint(BlueprintArgs),
+    /// One snapshot of all sessions, as V$SESSION would show them, plus those it hides
+    Dump(DumpArgs),
+    /// Sample sessions at a steady rate into an open recording (Arrow while hot, Parquet when closed)
+    Record(RecordArgs),
+    /// Where the time went: ashtop over a recording
+    Report(ReportArgs),
+}
+
+/// Ways to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// One JSON document.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+/// How to read memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ViaArg {
+    /// Attach the segments, or map the granule files, read-only.
+    Shm,
+    /// process_vm_readv from PMON; attaches nothing.
+    ProcessVm,
+}
+
+/// Whether recursive sessions are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RecursiveArg {
+    /// With the others.
+    Include,
+    /// Not.
+    Exclude,
+    /// Nothing else.
+    Only,
+}
+
+/// Whether SQL text is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SqlTextArg {
+    /// No text.
+    None,
+    /// The whole text, proven by its SQL_ID.
+    Full,
+}
+
+/// Where to read from.
+#[derive(ClapArgs, Debug, Clone)]
+pub struct SourceArgs {
+    /// Instance (SID) to read; the only running one by default
+    #[arg(short = 'I', long, value_name = "SID")]
+    pub instance: Option<String>,
+    /// ELF core of an Oracle process, instead of a running instance
+    #[arg(long, value_name = "FILE", conflicts_with = "instance")]
+    pub image: Option<PathBuf>,
+    /// Blueprint file, or auto: exact identity in the registry, else extracted from the instance's own executable
+    #[arg(long, value_name = "FILE|auto", default_value = "auto")]
+    pub blueprint: String,
+    /// How to read memory
+    #[arg(long, value_enum, default_value = "shm")]
+    pub via: ViaArg,
+}
+
+impl SourceArgs {
+    /// The source meant.
+    pub fn source(&self) -> Source {
+        match &self.image {
+            Some(path) => Source::Image(path.clone()),
+            None => Source::Live {
+                sid: self.instance.clone(),
+                via: match self.via {
+                    ViaArg::Shm => crate::discover::Via::Shm,
+                    ViaArg::ProcessVm => crate::discover::Via::ProcessVm,
+                },
+            },
+        }
+    }
+
+    /// The blueprint file, unless automatic.
+    pub fn blueprint(&self) -> Option<PathBuf> {
+        (self.blueprint != "auto").then(|| PathBuf::from(&self.blueprint))
+    }
+}
+
+/// Arguments of `discover`.
+#[derive(ClapArgs, Debug)]
+pub struct DiscoverArgs {
+    /// How to print
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+/// Arguments of `doctor`.
+#[derive(ClapArgs, Debug)]
+pub struct DoctorArgs {
+    /// Instance (SID) to look at; all by default
+    #[arg(short = 'I', long, value_name = "SID")]
+    pub instance: Option<String>,
+    /// How to print
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+/// Arguments of `blueprint`.
+#[derive(ClapArgs, Debug)]
+pub struct BlueprintArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: BlueprintCommand,
+}
+
+/// Verbs of `blueprint`.
+#[derive(Subcommand, Debug)]
+pub enum BlueprintCommand {
+    /// Make a blueprint from an oracle executable
+    Extract {
+        /// $ORACLE_HOME/bin/oracle
+        #[arg(long, value_name = "FILE")]
+        binary: PathBuf,
+        /// Running instance of that executable: its event names go into the blueprint, so that images can be read without the executable
+        #[arg(short = 'I', long, value_name = "SID")]
+        instance: Option<String>,
+        /// Where to write; standard output by default
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Check a blueprint by its schema and the named rules
+    Check {
+        /// Blueprint file
+        file: PathBuf,
+        /// How to print
+        #[arg(short, long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Show a blueprint for people; with an instance or image also what of it holds there
+    Show {
+        /// Blueprint file; by default that of the instance
+        file: Option<PathBuf>,
+        /// Where to try it.
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+}
+
+/// Arguments of `dump`.
+#[derive(ClapArgs, Debug)]
+pub struct DumpArgs {
+    /// Where to read from.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// How to print
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub format: Format,
+    /// Where to write; standard output by default
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// Columns to show, comma-separated; all in JSON and CSV, the most used in a table
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub columns: Vec<String>,
+    /// List the columns with their meaning, and end
+    #[arg(long)]
+    pub list_columns: bool,
+    /// Sessions that V$SESSION hides
+    #[arg(long, value_enum, default_value = "include")]
+    pub recursive: RecursiveArg,
+    /// Adds sql_text
+    #[arg(long, value_enum, default_value = "none")]
+    pub sql_text: SqlTextArg,
+    /// Conditions column=value; % stands for any characters
+    #[arg(value_name = "COLUMN=VALUE")]
+    pub filters: Vec<String>,
+}
+
+/// Arguments of `record`.
+#[derive(ClapArgs, Debug)]
+pub struct RecordArgs {
+    /// Where to read from.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Samples per second
+    #[arg(short, long, value_name = "HZ", default_value = "10", value_parser = rate)]
+    pub rate: f64,
+    /// Where in its period a sample lies
+    #[arg(long, value_enum, default_value = "uniform")]
+    pub jitter: Jitter,
+    /// How long: 10s, 5m, 1h; until interrupted by default
+    #[arg(short, long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<std::time::Duration>,
+    /// Directory of the recording; made if it doesn't exist
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Also sessions in use that are idle
+    #[arg(long)]
+    pub idle: bool,
+    /// Full: a table sql_text with the proven texts
+    #[arg(long, value_enum, default_value = "none")]
+    pub sql_text: SqlTextArg,
+    /// How to print the summary at the end
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+/// Arguments of `report`.
+#[derive(ClapArgs, Debug)]
+pub struct ReportArgs {
+    /// Directory of a recording, then conditions column=value; % stands for any characters
+    #[arg(required = true, value_name = "DIR [COLUMN=VALUE]…")]
+    pub recording: Vec<String>,
+    /// Columns to group by, comma-separated
+    #[arg(short, long, value_delimiter = ',', default_value = "event")]
+    pub group: Vec<String>,
+    /// From this time: RFC 3339, or back from the recording's end: -15m, -1h30m
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub from: Option<String>,
+    /// Until this time, likewise
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub to: Option<String>,
+    /// Lines to show
+    #[arg(long, default_value_t = 15)]
+    pub top: usize,
+    /// Sessions that V$SESSION hides
+    #[arg(long, value_enum, default_value = "include")]
+    pub recursive: RecursiveArg,
+    /// Adds 95 % confidence intervals of AAS
+    #[arg(long)]
+    pub ci: bool,
+    /// How to print
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(hz) if (0.01..=10_000.0).contains(&hz) => Ok(hz),
+        _ => Err("a rate is a number of samples per second, 0.01 to 10000".into()),
+    }
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let bare_seconds = text.parse::<u64>().ok().map(std::time::Duration::from_secs);
+    bare_seconds
+        .or_else(|| {
+            let span: jiff::SignedDuration = text.parse().ok()?;
+            span.try_into().ok()
+        })
+        .filter(|d: &std::time::Duration| !d.is_zero())
+        .ok_or_else(|| "a duration is a time like 10s, 5m or 1h30m".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn definitions_are_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("10s").unwrap().as_secs(), 10);
+        assert_eq!(duration("1h30m").unwrap().as_secs(), 5400);
+        assert_eq!(duration("7").unwrap().as_secs(), 7);
+        assert!(duration("soon").is_err() && duration("0s").is_err() && duration("-5s").is_err());
+    }
+}

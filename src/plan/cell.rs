@@ -1,0 +1,89 @@
+//! Cells: integers and texts out of a scratch row of little-endian words.
+//!
+//! For: the one place that knows how a field's bytes lie in the words that `walk` copied.
+//! Not for: meaning (that is `decode`).
+
+use crate::blueprint::model::Stored;
+
+/// Where a field's bytes are in a scratch row, and how they are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldRef {
+    /// First byte in the scratch row.
+    pub byte: u32,
+    /// Bytes.
+    pub size: u32,
+    /// How they are stored.
+    pub stored: Stored,
+    /// Number of the chase that fetched them; `None`: part of the row itself.
+    pub chase: Option<u8>,
+}
+
+impl FieldRef {
+    /// The field as an unsigned integer; fields wider than 8 bytes give their first 8.
+    pub fn uint(&self, row: &[u64]) -> u64 {
+        let (first, shift) = ((self.byte / 8) as usize, (self.byte % 8) * 8);
+        let low = row.get(first).copied().unwrap_or(0) >> shift;
+        let value = if shift == 0 {
+            low
+        } else {
+            // a field may straddle two words
+            low | row.get(first + 1).copied().unwrap_or(0) << (64 - shift)
+        };
+        match self.size {
+            0 => 0,
+            n if n >= 8 => value,
+            n => value & ((1u64 << (n * 8)) - 1),
+        }
+    }
+
+    /// The field as a signed integer, extended from its width.
+    pub fn int(&self, row: &[u64]) -> i64 {
+        let bits = 64 - self.size.clamp(1, 8) * 8;
+        ((self.uint(row) << bits) as i64) >> bits
+    }
+
+    /// Copies the field's bytes into `out` and returns how many (the smaller of both).
+    pub fn bytes(&self, row: &[u64], out: &mut [u8]) -> usize {
+        let n = out.len().min(self.size as usize);
+        for (i, slot) in out[..n].iter_mut().enumerate() {
+            let at = self.byte as usize + i;
+            let word = row.get(at / 8).copied().unwrap_or(0);
+            *slot = (word >> ((at % 8) * 8)) as u8;
+        }
+        n
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(byte: u32, size: u32) -> FieldRef {
+        FieldRef {
+            byte,
+            size,
+            stored: Stored::Uint,
+            chase: None,
+        }
+    }
+
+    #[test]
+    fn integers_of_every_width_and_place() {
+        let row = [0x8877_6655_4433_2211u64, 0xFFEE_DDCC_BBAA_0099];
+        assert_eq!(field(0, 1).uint(&row), 0x11);
+        assert_eq!(field(2, 2).uint(&row), 0x4433);
+        assert_eq!(field(4, 4).uint(&row), 0x8877_6655);
+        assert_eq!(field(0, 8).uint(&row), row[0]);
+        assert_eq!(field(6, 4).uint(&row), 0x0099_8877, "straddles two words");
+        assert_eq!(field(12, 4).int(&row), i64::from(0xFFEE_DDCCu32 as i32));
+        assert_eq!(field(16, 8).uint(&row), 0, "past the end reads as zero");
+    }
+
+    #[test]
+    fn bytes_keep_memory_order() {
+        let row = [u64::from_le_bytes(*b"abcdefgh"), u64::from_le_bytes(*b"ijklmnop")];
+        let mut out = [0u8; 6];
+        assert_eq!(field(5, 6).bytes(&row, &mut out), 6);
+        assert_eq!(&out, b"fghijk");
+    }
+}

@@ -1,0 +1,194 @@
+//! The sampling thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::pacer::{Jitter, Pacer, monotonic_ns, sleep_until, wall_ns};
+use crate::walk::{Frame, Walker};
+
+/// The longest sleep in one go, so that a stop is noticed soon at slow rates.
+const LONGEST_SLEEP_NS: u64 = 100_000_000;
+
+/// How to sample.
+#[derive(Clone, Debug)]
+pub struct SamplerOptions {
+    /// Ticks per second.
+    pub rate_hz: f64,
+    /// Where in its period a tick lies.
+    pub jitter: Jitter,
+    /// How long; `None`: until stopped.
+    pub duration: Option<Duration>,
+    /// Frames in the pool: how many ticks a consumer may lag before they are dropped.
+    pub frames: usize,
+    /// Seed of the jitter.
+    pub seed: u64,
+}
+
+/// Why sampling ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The duration is over.
+    Duration,
+    /// The stop flag was set.
+    Stopped,
+    /// Nobody takes frames any more.
+    NoConsumer,
+}
+
+/// What a run came to: `ticks = frames + missed + dropped`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct RunStats {
+    /// Periods that were due.
+    pub ticks: u64,
+    /// Frames handed over.
+    pub frames: u64,
+    /// Ticks skipped because their period was over before they could be taken.
+    pub missed: u64,
+    /// Ticks for which no frame was free.
+    pub dropped: u64,
+    /// Frames that were late by more than a tenth of a period.
+    pub late: u64,
+    /// Longest lateness, ns.
+    pub max_late_ns: u64,
+    /// Sum of the walks' durations, ns.
+    pub walk_ns: u64,
+}
+
+/// A running sampling thread, and the frames that come out of it.
+pub struct Sampler {
+    /// Filled frames, oldest first; give each back with [`Sampler::give_back`].
+    pub frames: Receiver<Frame>,
+    free: Sender<Frame>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<(RunStats, Ended)>,
+}
+
+impl Sampler {
+    /// Starts sampling. All frames are allocated here, none later.
+    ///
+    /// # Errors
+    /// If the thread can't be started.
+    pub fn start(walker: Walker, options: SamplerOptions) -> std::io::Result<Sampler> {
+        let pool = options.frames.max(2);
+        let (free, free_out) = bounded(pool);
+        let (full_in, frames) = bounded(pool);
+        for _ in 0..pool {
+            // the channel holds `pool` frames, so this can't fail
+            let _ = free.try_send(walker.frame());
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = stop.clone();
+        let thread = std::thread::Builder::new()
+            .name("sampler".into())
+            .spawn(move || run(walker, &options, &free_out, &full_in, &flag))?;
+        Ok(Sampler {
+            frames,
+            free,
+            stop,
+            thread,
+        })
+    }
+
+    /// The flag by which anyone (a signal handler, the watch) stops the thread.
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        self.stop.clone()
+    }
+
+    /// Gives a frame back to the pool.
+    pub fn give_back(&self, frame: Frame) {
+        let _ = self.free.try_send(frame);
+    }
+
+    /// Waits for the thread's end. Frames still queued are lost to the caller, so take them first.
+    pub fn join(self) -> Option<(RunStats, Ended)> {
+        drop(self.frames);
+        self.thread.join().ok()
+    }
+}
+
+/// The thread: sleep, take a free frame, sweep, hand over.
+fn run(
+    mut walker: Walker,
+    options: &SamplerOptions,
+    free: &Receiver<Frame>,
+    full: &Sender<Frame>,
+    stop: &AtomicBool,
+) -> (RunStats, Ended) {
+    let mut pacer = Pacer::new(options.rate_hz, options.jitter, options.seed);
+    let end_ns = options
+        .duration
+        .map(|d| pacer.start_ns() + d.as_nanos() as u64);
+    let mut stats = RunStats {
+        ticks: 0,
+        frames: 0,
+        missed: 0,
+        dropped: 0,
+        late: 0,
+        max_late_ns: 0,
+        walk_ns: 0,
+    };
+    let (mut missed, mut dropped) = (0u32, 0u32);
+    let ended = loop {
+        let due = pacer.next_due(monotonic_ns());
+        if let Some(end) = end_ns.filter(|end| due.deadline_ns >= *end) {
+            // periods that ended untaken since the last tick
+            let left = pacer.periods_until(end).saturating_sub(stats.ticks);
+            stats.ticks += left;
+            stats.missed += left;
+            break Ended::Duration;
+        }
+        stats.ticks += 1 + u64::from(due.missed);
+        stats.missed += u64::from(due.missed);
+        missed += due.missed;
+        if !wait(due.deadline_ns, stop) {
+            // the tick under way is not taken
+            stats.ticks -= 1;
+            break Ended::Stopped;
+        }
+        let Ok(mut frame) = free.try_recv() else {
+            stats.dropped += 1;
+            dropped += 1;
+            continue;
+        };
+        let mono_ns = monotonic_ns();
+        frame.mono_ns = mono_ns;
+        frame.wall_ns = wall_ns();
+        walker.sweep(&mut frame, || monotonic_ns() - mono_ns);
+        frame.tick = due.number;
+        frame.late_ns = mono_ns.saturating_sub(due.deadline_ns);
+        frame.walk_ns = monotonic_ns() - mono_ns;
+        frame.missed = missed;
+        frame.dropped = dropped;
+        frame.weight_ns = pacer.period_ns() * (1 + u64::from(missed) + u64::from(dropped));
+        stats.frames += 1;
+        stats.late += u64::from(frame.late_ns > pacer.period_ns() / 10);
+        stats.max_late_ns = stats.max_late_ns.max(frame.late_ns);
+        stats.walk_ns += frame.walk_ns;
+        (missed, dropped) = (0, 0);
+        if full.try_send(frame).is_err() {
+            // the queue holds the whole pool, so only a vanished consumer refuses
+            stats.frames -= 1;
+            stats.dropped += 1;
+            break Ended::NoConsumer;
+        }
+    };
+    (stats, ended)
+}
+
+/// Sleeps until the deadline in steps; false when the stop flag was set.
+fn wait(deadline_ns: u64, stop: &AtomicBool) -> bool {
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            return false;
+        }
+        let now = monotonic_ns();
+        if now >= deadline_ns {
+            return true;
+        }
+        sleep_until(deadline_ns.min(now + LONGEST_SLEEP_NS));
+    }
+}
