@@ -94,9 +94,9 @@ fn text(survey: &Survey, versions: &[Version]) -> String {
         for o in &survey.orphans {
             rows.add_row(vec![
                 format!("  {}", o.shmid),
-                format!("0x{:08x}", o.key),
+                o.key.map_or_else(|| "?".into(), |k| format!("0x{k:08x}")),
                 o.size.to_string(),
-                o.owner_name(),
+                o.user.clone().unwrap_or_else(|| o.uid.to_string()),
                 o.nattch.to_string(),
                 o.cpid.to_string(),
                 o.why.clone(),
@@ -106,7 +106,14 @@ fn text(survey: &Survey, versions: &[Version]) -> String {
         text.push_str(&table::render(&rows));
     }
     for files in &survey.orphan_files {
-        text.push_str(&format!("\n{}\n", files.describe()));
+        text.push_str(&format!(
+            "\n{} granule files of {} (like {}), {} bytes: {}\n",
+            files.files,
+            files.sid,
+            files.example.display(),
+            files.bytes,
+            files.why
+        ));
     }
     text
 }

@@ -184,6 +184,18 @@ impl Attachment {
         })
     }
 
+    /// Tries a blueprint on memory that is open already.
+    ///
+    /// # Errors
+    /// When it doesn't fit.
+    pub fn on_memory(
+        space: Arc<dyn AddressSpace>,
+        blueprint: Blueprint,
+        name: &str,
+    ) -> Result<Attachment, AttachError> {
+        Self::accept(None, name.to_owned(), space, blueprint, true, None)
+    }
+
     fn accept(
         instance: Option<Instance>,
         name: String,
@@ -250,6 +262,15 @@ impl Attachment {
 
     fn row_struct(&self, array: &str) -> Result<String, AttachError> {
         Ok(plan::arrays::find(&self.blueprint, array)?.row.clone())
+    }
+
+    /// The error for a blueprint without the fields that say which slots are in use.
+    pub fn lacks_gate(&self) -> AttachError {
+        PlanError::Incomplete {
+            id: self.blueprint.id.clone(),
+            what: "the fields that say which slots are in use".into(),
+        }
+        .into()
     }
 
     /// Whether the identity string still names the instance that was attached. Memory of an ended

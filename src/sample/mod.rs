@@ -12,10 +12,12 @@ pub mod attach;
 pub mod pacer;
 pub mod rows;
 pub mod sampler;
+pub mod snapshot;
 pub mod sql_texts;
 
 pub use attach::{AttachError, Attachment, Source};
 pub use pacer::{Jitter, Pacer};
 pub use rows::{SampleRows, tick_schema};
 pub use sampler::{Ended, RunStats, Sampler, SamplerOptions};
+pub use snapshot::Snapshot;
 pub use sql_texts::SqlTexts;

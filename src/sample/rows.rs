@@ -264,14 +264,14 @@ fn tick_batch(ticks: &[TickRow]) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(tick_schema(), arrays)
 }
 
-/// The table `sql_text`: proven statements.
+/// The table `sql_text`: proven statements, `sample_time` being when each was proven.
 ///
 /// # Errors
 /// If the columns don't fit the schema, which would be a defect of this module.
 pub fn statement_batch(statements: &[Statement]) -> Result<RecordBatch, ArrowError> {
     let schema = Arc::new(Schema::new(vec![
         Field::new("sql_id", DataType::Utf8, false),
-        Field::new("first_seen", time_type(), false),
+        Field::new("sample_time", time_type(), false),
         Field::new("sql_text", DataType::Utf8, false),
     ]));
     let ids: StringArray = statements

@@ -1,0 +1,300 @@
+//! `record`: sample at a steady rate into a recording.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::RecvTimeoutError;
+use serde_json::json;
+
+use super::args::{Format, RecordArgs, SqlTextArg};
+use super::{Exit, Failure};
+use crate::decode::Decoder;
+use crate::decode::columns::{needs_of, sample_columns};
+use crate::decode::text::Charset;
+use crate::discover::Watch;
+use crate::record::{RecordError, RecordErrorKind, Recorder, RecordingMeta, Summary};
+use crate::sample::rows::statement_batch;
+use crate::sample::{
+    Attachment, Ended, RunStats, SampleRows, Sampler, SamplerOptions, SqlTexts,
+};
+use crate::walk::{Frame, Select, Walker};
+
+/// Frames that may wait for the writer before ticks are dropped.
+const FRAMES: usize = 64;
+/// Rows collected before they become a batch.
+const BATCH_ROWS: usize = 8192;
+/// Time after which rows become a batch anyway.
+const BATCH_TIME: Duration = Duration::from_secs(1);
+/// How often the instance's life is looked at: well within the second in which we must let go.
+const WATCH_EVERY: Duration = Duration::from_millis(200);
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Failure {
+        let exit = match error.kind() {
+            RecordErrorKind::NotFound => Exit::Nothing,
+            RecordErrorKind::Locked => Exit::Usage,
+            RecordErrorKind::Schema | RecordErrorKind::Damaged => Exit::Damaged,
+            RecordErrorKind::DiskFull | RecordErrorKind::Io => match &error {
+                RecordError::Io { source, .. }
+                    if source.kind() == std::io::ErrorKind::PermissionDenied =>
+                {
+                    Exit::NoPermission
+                }
+                _ => Exit::Damaged,
+            },
+        };
+        Failure::new(exit, error.to_string())
+    }
+}
+
+pub fn run(args: &RecordArgs, quiet: bool) -> Result<Exit, Failure> {
+    let attachment = Attachment::open(&args.source.source(), args.source.blueprint().as_deref())?;
+    let columns = sample_columns();
+    let bound = attachment.bind_sessions(&needs_of(&columns))?;
+    let select = if args.idle {
+        Select::Used
+    } else {
+        Select::Active {
+            idle: attachment.events.idle_mask(),
+        }
+    };
+    let decoder = Decoder::new(&attachment.blueprint, &bound, &columns);
+    let walker = Walker::new(bound, select).ok_or_else(|| attachment.lacks_gate())?;
+    let recorder = Recorder::create(&args.output, meta(args, &attachment))?;
+    let rows = SampleRows::new(decoder.columns(), &attachment.name, &attachment.blueprint.id);
+    let charset = Charset::named(attachment.blueprint.charset.as_deref());
+    let texts = SqlTexts::new(attachment.accepted.handle, charset)
+        .filter(|_| args.sql_text == SqlTextArg::Full);
+    let sampler = Sampler::start(
+        walker,
+        SamplerOptions {
+            rate_hz: args.rate,
+            jitter: args.jitter,
+            duration: args.duration,
+            frames: FRAMES,
+            seed: crate::sample::pacer::monotonic_ns(),
+        },
+    )?;
+    let stop = sampler.stop_flag();
+    let interrupted = on_signals()?;
+    let watch = watch(&attachment, stop.clone(), interrupted.clone())?;
+    let progress = progress(args, quiet);
+    let mut writer = Writer {
+        recorder,
+        rows,
+        decoder,
+        texts,
+        attachment,
+        failed: None,
+    };
+    writer.consume(&sampler, &stop, &progress);
+    let (stats, ended) = sampler
+        .join()
+        .ok_or_else(|| Failure::new(Exit::Damaged, "the sampling thread died; this is a defect"))?;
+    stop.store(true, Ordering::Relaxed);
+    let gone = watch.join().unwrap_or(None);
+    progress.finish_and_clear();
+    let Writer {
+        recorder,
+        attachment,
+        failed,
+        ..
+    } = writer;
+    // let go of the memory before the time that closing files takes
+    drop(attachment);
+    let summary = recorder.close()?;
+    finish(args, quiet, &stats, &summary)?;
+    if let Some(failed) = failed {
+        return Err(failed);
+    }
+    match (ended, gone) {
+        (_, Some(reason)) => Err(Failure::new(
+            Exit::NoInstance,
+            format!("the instance went away: {reason}; the recording up to there is closed in {}", args.output.display()),
+        )),
+        (Ended::NoConsumer, None) => Err(Failure::new(Exit::Damaged, "the writer ended early; this is a defect")),
+        (Ended::Duration | Ended::Stopped, None) => Ok(Exit::Ok),
+    }
+}
+
+fn meta(args: &RecordArgs, attachment: &Attachment) -> RecordingMeta {
+    let host = nix::unistd::gethostname().ok().and_then(|h| h.into_string().ok());
+    RecordingMeta {
+        host: host.unwrap_or_else(|| "unknown".into()),
+        instance: attachment.name.clone(),
+        blueprint_id: attachment.blueprint.id.clone(),
+        forced: attachment.forced,
+        rate_hz: args.rate,
+        program_version: env!("CARGO_PKG_VERSION").into(),
+        start: jiff::Timestamp::now(),
+    }
+}
+
+/// A flag that SIGINT and SIGTERM set.
+fn on_signals() -> Result<Arc<AtomicBool>, Failure> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, flag.clone())?;
+    }
+    Ok(flag)
+}
+
+/// A thread that stops the sampler when the instance goes away or the user interrupts, and returns
+/// what went away.
+fn watch(
+    attachment: &Attachment,
+    stop: Arc<AtomicBool>,
+    interrupted: Arc<AtomicBool>,
+) -> Result<std::thread::JoinHandle<Option<String>>, Failure> {
+    let mut watch = attachment.instance.as_ref().map(Watch::new);
+    // the identity string is read through an attachment of its own lifetime: this thread ends with the run
+    let attachment = attachment.clone();
+    let thread = std::thread::Builder::new().name("watch".into()).spawn(move || {
+        loop {
+            if interrupted.load(Ordering::Relaxed) {
+                stop.store(true, Ordering::Relaxed);
+            }
+            if stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            let gone = match watch.as_mut().map(Watch::check) {
+                Some(Err(gone)) => Some(gone.to_string()),
+                Some(Ok(())) if !attachment.still_named() => {
+                    Some("its identity string changed".to_owned())
+                }
+                _ => None,
+            };
+            if gone.is_some() {
+                stop.store(true, Ordering::Relaxed);
+                return gone;
+            }
+            std::thread::sleep(WATCH_EVERY);
+        }
+    })?;
+    Ok(thread)
+}
+
+/// What takes frames from the sampler and writes them.
+struct Writer {
+    recorder: Recorder,
+    rows: SampleRows,
+    decoder: Decoder,
+    texts: Option<SqlTexts>,
+    attachment: Attachment,
+    failed: Option<Failure>,
+}
+
+impl Writer {
+    /// Until the sampler ends. An error of writing stops the sampler, not this loop, so that no
+    /// frame is lost between them.
+    fn consume(&mut self, sampler: &Sampler, stop: &AtomicBool, progress: &indicatif::ProgressBar) {
+        let mut written = std::time::Instant::now();
+        loop {
+            match sampler.frames.recv_timeout(Duration::from_millis(100)) {
+                Ok(frame) => {
+                    self.take(&frame);
+                    progress.inc(1);
+                    sampler.give_back(frame);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.rows.len() >= BATCH_ROWS || written.elapsed() >= BATCH_TIME {
+                self.write();
+                written = std::time::Instant::now();
+            }
+            if self.failed.is_some() {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+        self.write();
+    }
+
+    fn take(&mut self, frame: &Frame) {
+        if let Some(texts) = &mut self.texts {
+            for i in 0..frame.len() {
+                texts.look(&*self.attachment.space, &mut self.decoder, frame.row(i), frame.wall_ns);
+            }
+        }
+        self.rows.append(frame, &mut self.decoder);
+    }
+
+    fn write(&mut self) {
+        if self.failed.is_none()
+            && let Err(failed) = self.try_write()
+        {
+            self.failed = Some(failed);
+        }
+    }
+
+    fn try_write(&mut self) -> Result<(), Failure> {
+        if !self.rows.is_empty() {
+            let (samples, ticks) = self.rows.take()?;
+            if samples.num_rows() > 0 {
+                self.recorder.write("samples", &samples)?;
+            }
+            self.recorder.write("ticks", &ticks)?;
+        }
+        let fresh = self.texts.as_mut().map(SqlTexts::take_fresh);
+        if let Some(fresh) = fresh.filter(|f| !f.is_empty()) {
+            self.recorder.write("sql_text", &statement_batch(&fresh)?)?;
+        }
+        self.recorder.flush_if_due()?;
+        Ok(())
+    }
+}
+
+fn progress(args: &RecordArgs, quiet: bool) -> indicatif::ProgressBar {
+    if quiet || !std::io::stderr().is_terminal() {
+        return indicatif::ProgressBar::hidden();
+    }
+    let ticks = args.duration.map(|d| (d.as_secs_f64() * args.rate) as u64);
+    let bar = match ticks {
+        Some(ticks) => indicatif::ProgressBar::new(ticks),
+        None => indicatif::ProgressBar::no_length(),
+    };
+    let style = indicatif::ProgressStyle::with_template("{bar:30} {pos}/{len} ticks  {elapsed}");
+    bar.with_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()))
+}
+
+fn finish(
+    args: &RecordArgs,
+    quiet: bool,
+    stats: &RunStats,
+    summary: &Summary,
+) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    if args.format != Format::Table {
+        serde_json::to_writer(
+            &mut out,
+            &json!({"run": stats, "files": summary.files, "rows": summary.rows, "bytes": summary.bytes}),
+        )?;
+        writeln!(out)?;
+    } else if !quiet {
+        writeln!(
+            out,
+            "{} ticks: {} taken, {} missed, {} dropped; {} late by over a tenth of a period, at most {} µs; a walk took {} µs on average",
+            stats.ticks,
+            stats.frames,
+            stats.missed,
+            stats.dropped,
+            stats.late,
+            stats.max_late_ns / 1000,
+            stats.walk_ns / 1000 / stats.frames.max(1),
+        )?;
+        writeln!(
+            out,
+            "{} rows in {} files, {} bytes, in {}",
+            summary.rows,
+            summary.files,
+            summary.bytes,
+            args.output.display()
+        )?;
+    }
+    for (path, why) in &summary.left_hot {
+        tracing::warn!("{} stays open as it is: {why}", path.display());
+    }
+    Ok(())
+}

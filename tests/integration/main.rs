@@ -1,0 +1,12 @@
+//! Tests of the whole program against the synthetic instance: real segments, real processes, real
+//! files. One binary, so that there is one link.
+
+mod accuracy;
+mod corruption;
+mod dump_truth;
+mod fixtures;
+mod guest;
+mod mutation;
+mod refusals;
+mod support;
+mod surface;
