@@ -3,6 +3,7 @@
 //! writing system call out of this crate, tests included.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use super::{SegmentAt, TargetAddr, sysv};
@@ -10,7 +11,7 @@ use super::{SegmentAt, TargetAddr, sysv};
 /// What the owner process does: makes and attaches the segments, first page of the first one
 /// read-only as a real instance has it, says what it made, then serves `poke` until its input ends.
 const OWNER: &str = r#"
-use strict; $| = 1; my ($name, $mode, @at) = @ARGV; my @ids;
+use strict; $| = 1; my ($mode, @at) = @ARGV; my @ids;
 for my $spec (@at) {
     my ($address, $size) = split /:/, $spec;
     my $id = shmget(0, $size, 01000 | oct $mode) // die "shmget: $!";
@@ -19,7 +20,6 @@ for my $spec (@at) {
     syscall(10, hex $address, 4096, 1) if !@ids && $size > 4096;
     push @ids, $id;
 }
-$0 = $name;
 print "@ids\n";
 while (<STDIN>) {
     my ($id, $offset, $word) = split;
@@ -43,7 +43,8 @@ impl Owner {
     /// i mod 251.
     pub(crate) fn start(name: &str, mode: &str, at: &[(u64, u64)]) -> Owner {
         let mut child = Command::new("perl")
-            .args(["-e", OWNER, name, mode])
+            .arg0(name)
+            .args(["-e", OWNER, mode])
             .args(at.iter().map(|(address, len)| format!("{address:x}:{len}")))
             .env_clear()
             .env("ORACLE_SID", name.rsplit('_').next().unwrap())
@@ -134,7 +135,6 @@ pub(crate) fn nattch(shmid: i32) -> u64 {
 /// Runs test `name` of this program again as another user, with `value` in `SGASCOPE_AS_OTHER`.
 /// `None` when that can't be done here: not root, or the program lies where others can't go.
 pub(crate) fn as_other_user(name: &str, value: &str) -> Option<()> {
-    use std::os::unix::process::CommandExt;
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .env("SGASCOPE_AS_OTHER", value)
@@ -145,7 +145,8 @@ pub(crate) fn as_other_user(name: &str, value: &str) -> Option<()> {
     match output {
         Ok(output) => {
             let text = String::from_utf8_lossy(&output.stdout);
-            assert!(output.status.success(), "as another user: {text}");
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "as another user: {text}{error}");
             assert!(text.contains("1 passed"), "as another user: {text}");
             Some(())
         }
