@@ -138,13 +138,12 @@ fn fill(segment: &mut Segment, row: &Row) {
     segment.marked_for_removal = state.marked_for_removal;
 }
 
-/// Huge pages show in three ways: the mapping is rounded up to 2 MiB, the device is another one
+/// Huge pages show in three ways: the mapping is rounded up to huge pages, the device is another one
 /// than that of ordinary segments, and the kernel counts more resident bytes than there are.
 fn huge_pages(mapped: &Mapped, length: u64, row: Option<&Row>) -> Option<bool> {
     if let Some(row) = row {
-        let size = row.state.size;
-        let small = size.next_multiple_of(SMALL_PAGE);
-        if length > small && length == size.next_multiple_of(HUGE_PAGE) {
+        let small = row.state.size.next_multiple_of(SMALL_PAGE);
+        if length > small && length.is_multiple_of(HUGE_PAGE) {
             return Some(true);
         }
         if row.resident.is_some_and(|resident| resident > small) {

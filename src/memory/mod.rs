@@ -10,6 +10,8 @@
 
 mod bytes;
 mod core;
+#[cfg(test)]
+mod core_tests;
 mod granules;
 mod joined;
 mod pieces;
@@ -17,7 +19,7 @@ mod process_vm;
 mod raw;
 pub mod sysv;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +31,6 @@ pub use self::granules::{GranuleAt, GranuleError, GranuleSpace};
 pub use self::joined::JoinedSpace;
 pub use self::pieces::Overlap;
 pub use self::process_vm::{ProcessError, ProcessSpace};
-pub use self::raw::fence_acquire;
 pub use self::sysv::{AttachError, SegmentAt, SysvSpace};
 
 /// An address in the target's address space. Never a pointer of this process: it can only be used
@@ -213,6 +214,12 @@ pub trait AddressSpace: Send + Sync {
         self.read(addr, &mut bytes)?;
         Ok(u32::from_le_bytes(bytes))
     }
+}
+
+/// Keeps reads of the target after it from being done before reads in front of it: between a guard
+/// and what it guards.
+pub fn fence_acquire() {
+    std::sync::atomic::fence(std::sync::atomic::Ordering::Acquire);
 }
 
 /// Offset from the start of region `spot.region` of `len` bytes at `spot.offset + offset`, proven

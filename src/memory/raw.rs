@@ -7,7 +7,7 @@
 //!    pointer and a length; the only way out is a bounded copy.
 //! 2. Attached memory is read in naturally aligned 8-byte words by `read_volatile`; only the last,
 //!    incomplete word of a mapping is read byte by byte. Aligned words don't tear on x86-64.
-//! 3. A guard is separated from what it guards by [`fence_acquire`].
+//! 3. A guard is separated from what it guards by [`super::fence_acquire`].
 //! 4. Segments are attached with `SHM_RDONLY`, files mapped with `PROT_READ`. Nothing here changes,
 //!    creates or removes a segment.
 //! 5. A `Mapping` owns its attachment and detaches on drop, so no copy can outlive it.
@@ -22,7 +22,7 @@
 use std::fs::File;
 use std::io;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
 
@@ -68,14 +68,12 @@ impl Mapping {
         if base as isize == -1 {
             return Err(io::Error::last_os_error());
         }
-        let base = NonNull::new(base.cast::<u8>())
-            .ok_or_else(|| io::Error::other("the kernel attached a segment at address 0"))?;
         let mapping = Mapping {
-            base,
+            base: not_null(base.cast())?,
             len: AtomicUsize::new(0),
             backing: Backing::Segment,
         };
-        let len = shm_stat(shmid)?.shm_segsz;
+        let len = shm_query(shmid, ShmQuery::Stat)?.1.shm_segsz;
         mapping.len.store(len, Ordering::Relaxed);
         Ok(mapping)
     }
@@ -85,16 +83,11 @@ impl Mapping {
     pub(super) fn map(file: File) -> io::Result<Mapping> {
         let len = file_len(&file)?;
         if len == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the file is empty",
-            ));
+            return Err(io::ErrorKind::InvalidInput.into());
         }
         let map = MmapOptions::new().len(len).map_raw_read_only(&file)?;
-        let base = NonNull::new(map.as_mut_ptr())
-            .ok_or_else(|| io::Error::other("the kernel mapped a file at address 0"))?;
         Ok(Mapping {
-            base,
+            base: not_null(map.as_mut_ptr())?,
             len: AtomicUsize::new(len),
             backing: Backing::File {
                 file,
@@ -216,37 +209,33 @@ impl Drop for Mapping {
     }
 }
 
+fn not_null(base: *mut u8) -> io::Result<NonNull<u8>> {
+    NonNull::new(base).ok_or_else(|| io::Error::other("the kernel mapped memory at address 0"))
+}
+
 fn file_len(file: &File) -> io::Result<usize> {
     usize::try_from(file.metadata()?.len())
         .map_err(|_| io::Error::new(io::ErrorKind::FileTooLarge, "longer than the address space"))
 }
 
-/// Keeps reads after it from being done before reads in front of it.
-pub fn fence_acquire() {
-    fence(Ordering::Acquire);
+/// What to ask the kernel about segments.
+#[derive(Clone, Copy)]
+pub(super) enum ShmQuery {
+    /// The record of a shmid; needs read permission on the segment.
+    Stat = libc::IPC_STAT as isize,
+    /// The shmid and record at an index of the kernel's table, for any user.
+    StatAny = SHM_STAT_ANY as isize,
+    /// The highest index in use in the kernel's table; the record means nothing.
+    Highest = SHM_INFO as isize,
 }
 
-/// The kernel's record of segment `shmid` (`IPC_STAT`); needs read permission on the segment.
-pub(super) fn shm_stat(shmid: i32) -> io::Result<libc::shmid_ds> {
-    shm_query(shmid, libc::IPC_STAT).map(|(_, record)| record)
-}
-
-/// The shmid and record at `index` of the kernel's table (`SHM_STAT_ANY`), for any user.
-pub(super) fn shm_stat_any(index: i32) -> io::Result<(i32, libc::shmid_ds)> {
-    shm_query(index, SHM_STAT_ANY)
-}
-
-/// The highest index in use in the kernel's table of segments.
-pub(super) fn shm_highest_index() -> io::Result<i32> {
-    shm_query(0, SHM_INFO).map(|(highest, _)| highest)
-}
-
-fn shm_query(id: i32, command: libc::c_int) -> io::Result<(i32, libc::shmid_ds)> {
+/// Asks; the number is the call's own answer.
+pub(super) fn shm_query(id: i32, query: ShmQuery) -> io::Result<(i32, libc::shmid_ds)> {
+    const { assert!(size_of::<libc::shmid_ds>() >= 48) };
     // SAFETY: `shmid_ds` is plain old data, for which zero bytes are a value.
     let mut record: libc::shmid_ds = unsafe { std::mem::zeroed() };
-    // SAFETY: `record` is larger than what each of the three commands used here writes
-    // (`shm_info` takes 48 bytes).
-    let answer = unsafe { libc::shmctl(id, command, &mut record) };
+    // SAFETY: none of the three queries writes more than a `shmid_ds` (`shm_info` has 48 bytes).
+    let answer = unsafe { libc::shmctl(id, query as libc::c_int, &mut record) };
     if answer < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -259,5 +248,3 @@ pub(super) fn bytes_of(words: &mut [u64]) -> &mut [u8] {
     // SAFETY: memory of our own; u8 has no alignment and every byte pattern is a u64.
     unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), len) }
 }
-
-const _: () = assert!(size_of::<libc::shmid_ds>() >= 48);

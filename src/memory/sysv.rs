@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::pieces::{Overlap, Piece, Pieces, Rest};
-use super::raw::{self, Mapping};
+use super::raw::{Mapping, ShmQuery, shm_query};
 use super::{AddressSpace, Fault, Region, Spot, TargetAddr};
 
 /// `shm_perm.mode` bit of a segment that goes away with its last attachment (`linux/shm.h`).
@@ -228,8 +228,8 @@ impl AddressSpace for SysvSpace {
 /// What the kernel says of segment `shmid`; for segments that we may not read, by the kernel's
 /// table for everyone. Errors: `EINVAL` or `EIDRM` when there is no such segment.
 pub fn segment_state(shmid: i32) -> io::Result<SegmentState> {
-    match raw::shm_stat(shmid) {
-        Ok(record) => Ok(state(shmid, &record)),
+    match shm_query(shmid, ShmQuery::Stat) {
+        Ok((_, record)) => Ok(state(shmid, &record)),
         Err(e) if e.raw_os_error() == Some(libc::EACCES) => all_segments()?
             .into_iter()
             .find(|s| s.shmid == shmid)
@@ -241,14 +241,14 @@ pub fn segment_state(shmid: i32) -> io::Result<SegmentState> {
 /// Whether segment `shmid` is there and not marked for removal, without allocating; `EACCES` when
 /// its record may not be read.
 pub fn segment_record(shmid: i32) -> io::Result<SegmentState> {
-    raw::shm_stat(shmid).map(|record| state(shmid, &record))
+    shm_query(shmid, ShmQuery::Stat).map(|(_, record)| state(shmid, &record))
 }
 
 /// All segments of this IPC namespace (`SHM_STAT_ANY`), whoever owns them. `shmid`s ascending.
 pub fn all_segments() -> io::Result<Vec<SegmentState>> {
-    let highest = raw::shm_highest_index()?;
+    let (highest, _) = shm_query(0, ShmQuery::Highest)?;
     let mut found: Vec<SegmentState> = (0..=highest)
-        .filter_map(|index| raw::shm_stat_any(index).ok())
+        .filter_map(|index| shm_query(index, ShmQuery::StatAny).ok())
         .map(|(shmid, record)| state(shmid, &record))
         .collect();
     found.sort_by_key(|s| s.shmid);
@@ -266,7 +266,7 @@ fn state(shmid: i32, record: &libc::shmid_ds) -> SegmentState {
         cuid: record.shm_perm.cuid,
         cgid: record.shm_perm.cgid,
         size: record.shm_segsz as u64,
-        nattch: record.shm_nattch as u64,
+        nattch: record.shm_nattch,
         cpid: record.shm_cpid,
         lpid: record.shm_lpid,
         ctime: record.shm_ctime,
