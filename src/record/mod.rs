@@ -1,1 +1,45 @@
-//! (in work)
+//! Recordings: typed tables on disk, written always-on and read back by time.
+//!
+//! For: storing record batches of any schema that has a `sample_time` column. A table's rows go to
+//! Arrow IPC streams while hot (append-only, so that after a crash all complete batches read back)
+//! and to Parquet when the hour or the size limit closes the file. [`Recorder`] writes, [`Reader`]
+//! reads both kinds, [`recover`] closes what a crash left open.
+//!
+//! Not for: making samples, deciding when to sample, or knowing what a column means. The only
+//! column known here is `sample_time`.
+//!
+//! Callers: `cli` (record), `analyze` (reading), and whatever exports recordings.
+//!
+//! Layout of a recording directory:
+//!
+//! ```text
+//! DIR/recording.json                                     who was recorded, by what, since when
+//! DIR/recording.lock                                     flock: one recorder at a time
+//! DIR/<table>/host=<h>/instance=<i>/date=YYYY-MM-DD/hour=HH/part-<UTC start>-<n>.arrows    hot
+//!                                                                             ….parquet   closed
+//! ```
+//!
+//! Partition values are percent-encoded as Hive does; date and hour are of `sample_time`, in UTC.
+
+mod close;
+mod error;
+mod hot;
+mod layout;
+mod meta;
+mod reader;
+mod recorder;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use close::{Compression, RecoverReport, recover};
+pub use error::{RecordError, RecordErrorKind};
+pub use layout::Part;
+pub use meta::{Recording, RecordingMeta, Run};
+pub use reader::{Reader, Scan, ScanOptions};
+pub use recorder::{Recorder, RecorderOptions, Summary};
+
+/// The column every recorded table has: `Timestamp(µs, "+00:00")`, never null. It decides the
+/// partition of a row and is what `from`/`to` prune by.
+pub const TIME_COLUMN: &str = "sample_time";
