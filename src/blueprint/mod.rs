@@ -1,11 +1,33 @@
 //! Layouts as data: the blueprint of one exact Oracle executable.
 //!
-//! For: the JSON model ([`model`]), reading and writing it, its semantic checks, extraction from an
-//! `oracle` executable, hints for what an executable can't say, and the registry.
+//! For: the JSON model ([`model`]), reading and writing it ([`load`]), its semantic rules
+//! ([`checks`]), extraction from an `oracle` executable ([`elf`], [`kqf`], [`columns`],
+//! [`assemble`]), hints for what an executable can't say ([`hints`]), the registry ([`registry`])
+//! and a view for people ([`show`]).
 //!
 //! Not for: reading live memory; that a claim of a blueprint holds on a live instance is proven by
 //! `plan` when it binds.
 //!
 //! Callers: `plan`, `decode` (rules and dictionaries), `sample`, `record` (identity), `cli`.
 
+pub mod assemble;
+pub mod banner;
+pub mod checks;
+pub mod columns;
+pub mod elf;
+pub mod hints;
+pub mod kqf;
+pub mod load;
 pub mod model;
+pub mod registry;
+pub mod show;
+
+#[cfg(test)]
+mod testing;
+
+pub use assemble::from_executable;
+pub use elf::{ExeReader, ExtractError, holds_kqftab};
+pub use hints::{Hints, HintsError};
+pub use load::BlueprintError;
+pub use model::Blueprint;
+pub use registry::Registry;

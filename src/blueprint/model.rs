@@ -171,13 +171,15 @@ pub struct Field {
     pub name: String,
     /// Bytes from the start of the structure.
     pub offset: u64,
-    /// Stored width in bytes (not KQFCOSIZ where that differs).
+    /// Stored width in bytes (not KQFCOSIZ where that differs). 0 only for `text`: as many bytes as
+    /// the sibling field `<name>_len` says.
     pub size: u64,
     /// How the bytes are stored.
     pub stored: Stored,
-    /// For `text-ptr`: the longest text, in bytes.
+    /// For `text-ptr`: the most bytes of text behind the pointer. For `text` of size 0: a bound on
+    /// the length read from the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text_max: Option<u64>,
+    pub max: Option<u64>,
     /// For `addr`: the structure it points to, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
@@ -212,7 +214,7 @@ pub enum Stored {
     Addr,
     /// Text in place, NUL-padded.
     Text,
-    /// An 8-byte address of NUL-terminated text of at most `text_max` bytes.
+    /// An 8-byte address of NUL-terminated text of at most `max` bytes.
     TextPtr,
     /// 7-byte Oracle DATE, local time.
     Date7,
@@ -276,8 +278,14 @@ pub enum Accept {
     NameTable,
     /// A pointer to an array of 8-byte counters inside one segment.
     CounterArray,
-    /// Decimal digits: an OS process id.
+    /// Decimal digits: an OS process id. Of a pointer to row pointers, or an array: KSUPROSID is
+    /// digits or empty in every used row.
     PidText,
+    /// Null or the address of a row of the `sessions` array.
+    SessionRow,
+    /// A number of counters: with it the arrays behind the accepted `counter-array` pointers stay
+    /// inside their segments, and it isn't above the number of statistics known.
+    CounterCount,
 }
 
 /// An array of structures.
@@ -471,6 +479,8 @@ mod hex_u64 {
         let text = String::deserialize(d)?;
         text.strip_prefix("0x")
             .and_then(|hex| u64::from_str_radix(hex, 16).ok())
-            .ok_or_else(|| D::Error::custom(format!("expected an address as \"0x…\", found {text:?}")))
+            .ok_or_else(|| {
+                D::Error::custom(format!("expected an address as \"0x…\", found {text:?}"))
+            })
     }
 }
