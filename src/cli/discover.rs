@@ -4,8 +4,9 @@ use std::io::Write;
 
 use super::args::{DiscoverArgs, Format};
 use super::{Exit, Failure, table};
-use crate::blueprint::{self, ExeReader};
+use crate::blueprint::{ExeReader, Registry, banner};
 use crate::discover::{Instance, MemoryKind, ProcRoot, Readable, Survey, survey};
+use crate::sample::is_oracle;
 
 /// What the instance's own executable says of it.
 #[derive(serde::Serialize)]
@@ -51,7 +52,7 @@ pub fn run(args: &DiscoverArgs) -> Result<Exit, Failure> {
 }
 
 fn version(instance: &Instance) -> Version {
-    let Some(exe) = instance.executable(blueprint::holds_kqftab) else {
+    let Some(exe) = instance.executable(is_oracle) else {
         let why = instance
             .executables
             .iter()
@@ -69,13 +70,13 @@ fn version(instance: &Instance) -> Version {
     };
     let reader = ExeReader::open(&exe.path).ok();
     let build_id = reader.as_ref().and_then(ExeReader::build_id);
-    let known = build_id
-        .as_deref()
-        .is_some_and(|id| matches!(blueprint::Registry::load().by_build_id(id), Ok(Some(_))));
+    let registry = Registry::of_user();
+    let known = build_id.is_some_and(|id| matches!(registry.by_build_id(id), Ok(Some(_))));
+    let texts = reader.as_ref().and_then(|r| banner::banner(r).ok());
     Version {
         executable: Some(exe.shown.display().to_string()),
-        release: reader.as_ref().and_then(ExeReader::release),
-        build_id,
+        release: texts.map(|t| t.release),
+        build_id: build_id.map(str::to_owned),
         blueprint: if known { "registry" } else { "extract" }.into(),
     }
 }

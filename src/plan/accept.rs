@@ -111,6 +111,7 @@ pub fn accept(blueprint: &Blueprint, space: &dyn AddressSpace) -> Result<Accepte
         accepted: Accepted::default(),
     };
     trial.sessions()?;
+    trial.used_flag();
     trial.processes();
     let used = trial.used_rows();
     trial.handles(&used);
@@ -179,6 +180,43 @@ impl Trial<'_> {
         }
         self.accepted.sessions = RowTable::place(self.space, found.addrs, reach);
         Ok(())
+    }
+
+    /// The in-use flag: set in some rows, and nearly only in rows that say what kind of session
+    /// they are. (At another offset stands the state object's type, alike in all rows.)
+    fn used_flag(&mut self) {
+        let row = self.row_struct_name();
+        let (Some(flag), Some(kind)) = (self.session_field("KSSPAFLG"), self.session_field("KSUSEFLG"))
+        else {
+            return;
+        };
+        if flag.accept.is_none() {
+            return;
+        }
+        let value = |addr: &TargetAddr, offset: u64, size: u64| {
+            read_uint(self.space, addr.checked_add(offset)?, size).ok()
+        };
+        let mut result = (Verdict::Untested, (0, 0));
+        for offset in std::iter::once(flag.offset).chain(flag.alternatives.iter().copied()) {
+            let set = self.accepted.sessions.addrs.iter().filter(|addr| {
+                value(addr, offset, 1).is_some_and(|v| v & 1 != 0)
+            });
+            let mut score = (0, 0);
+            for addr in set {
+                score.1 += 1;
+                let known = value(addr, kind.offset, kind.size).is_some_and(|k| k & 3 != 0);
+                score.0 += usize::from(known);
+            }
+            let fits = score.1 > 0 && score.0 as f64 >= score.1 as f64 * MOST;
+            if fits {
+                result = (Verdict::Accepted(offset), score);
+                break;
+            }
+            if score.1 > 0 {
+                result = (Verdict::Refused, score);
+            }
+        }
+        self.accepted.record(&row, "KSSPAFLG", result.0, result.1);
     }
 
     fn processes(&mut self) {
@@ -313,7 +351,9 @@ impl Trial<'_> {
 
     /// Rows that claim to be in use, as far as a sample goes.
     fn used_rows(&self) -> Vec<TargetAddr> {
-        let flag = self.session_field("KSSPAFLG").map(|f| (f.offset, f.size));
+        let flag = self
+            .session_field("KSSPAFLG")
+            .and_then(|f| Some((self.accepted.offset(&self.row_struct_name(), f).ok()?, 1)));
         let kind = self.session_field("KSUSEFLG").map(|f| (f.offset, f.size));
         let (Some(flag), Some(kind)) = (flag, kind) else {
             return Vec::new();
@@ -521,7 +561,7 @@ impl Trial<'_> {
                 Some((0..=now + 86_400).contains(&(value as i64)) && value > 946_684_800)
             }
             Accept::TextAndLength => self.text_and_length(pointer, field),
-            Accept::PointedText => Some(self.pointed_text(pointer, field.text_max.unwrap_or(64))),
+            Accept::PointedText => Some(self.pointed_text(pointer, field.max.unwrap_or(64))),
             Accept::PidText => {
                 let mut text = [0u8; 8];
                 self.space.read(at, &mut text).ok()?;
@@ -535,7 +575,9 @@ impl Trial<'_> {
             | Accept::SqlText
             | Accept::EventNumber
             | Accept::UsedFlag
-            | Accept::NameTable => None,
+            | Accept::NameTable
+            | Accept::SessionRow
+            | Accept::CounterCount => None,
         }
     }
 

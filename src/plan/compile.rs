@@ -239,7 +239,7 @@ impl Builder<'_> {
             let declared = self
                 .strukt
                 .field(need.field)
-                .and_then(|f| f.text_max)
+                .and_then(|f| f.max)
                 .unwrap_or(MAX_POINTED_TEXT);
             let bytes = declared.min(MAX_POINTED_TEXT) as u32;
             if let Some(chase) = self.push_chase(pointer, 0, bytes, true) {

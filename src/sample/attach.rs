@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::blueprint::{self, BlueprintError, ExeReader, ExtractError, model::Blueprint};
+use crate::blueprint::{self, Blueprint, BlueprintError, ExeReader, Hints, Registry};
 use crate::decode::text::before_nul;
 use crate::discover::{self, Instance, OpenError, ProcRoot, Via};
 use crate::memory::{AddressSpace, CoreError, CoreSpace, TargetAddr};
@@ -130,20 +130,18 @@ impl Attachment {
     ) -> Result<Attachment, AttachError> {
         let space: Arc<dyn AddressSpace> = Arc::from(discover::open_memory(&instance, via)?);
         let path = instance
-            .executable(blueprint::holds_kqftab)
+            .executable(is_oracle)
             .map(|e| e.path.clone());
         let exe = path.as_deref().and_then(|p| ExeReader::open(p).ok());
-        let build_id = exe.as_ref().and_then(|e| e.build_id());
+        let build_id = exe.as_ref().and_then(ExeReader::build_id);
         let (chosen, forced) = match (given, build_id) {
             (Some(given), Some(found)) => {
-                check_identity(&given, &instance, &found, path.as_deref())?;
-                (given, false)
+                check_identity(&given, &instance, found, path.as_deref())?;
+                let unnamed = given.identity.build_id.is_none();
+                (given, unnamed)
             }
             (Some(given), None) => (given, true),
-            (None, found) => (
-                Self::choose(&instance, path.as_deref(), found.as_deref())?,
-                false,
-            ),
+            (None, found) => (Self::choose(&instance, path.as_deref(), found)?, false),
         };
         let name = instance.sid.clone();
         Self::accept(Some(instance), name, space, chosen, forced, exe.as_ref())
@@ -155,10 +153,11 @@ impl Attachment {
         path: Option<&Path>,
         build_id: Option<&str>,
     ) -> Result<Blueprint, AttachError> {
-        if let Some(id) = build_id
-            && let Some(found) = blueprint::Registry::load().by_build_id(id)?
-        {
-            return Ok(found);
+        let registry = Registry::of_user();
+        let known = build_id.map(|id| registry.by_build_id(id)).transpose();
+        match known.map_err(|e| AttachError::NoBlueprint(e.to_string()))? {
+            Some(Some(entry)) => return Ok(entry.blueprint.clone()),
+            Some(None) | None => {}
         }
         let Some(path) = path else {
             let tried: Vec<String> = instance
@@ -175,13 +174,15 @@ impl Attachment {
                 if tried.is_empty() { "nothing (PMON's environment is unreadable)".to_owned() } else { tried.join(", ") }
             )));
         };
-        blueprint::from_executable(path).map_err(|e: ExtractError| {
+        let failed = |e: String| {
             AttachError::NoBlueprint(format!(
                 "no blueprint for instance {}: extracting one from {} failed: {e}",
                 instance.sid,
                 path.display()
             ))
-        })
+        };
+        let hints = Hints::shipped().map_err(|e| failed(e.to_string()))?;
+        blueprint::from_executable(path, &hints).map_err(|e| failed(e.to_string()))
     }
 
     /// Tries a blueprint on memory that is open already.
@@ -278,6 +279,11 @@ impl Attachment {
     pub fn still_named(&self) -> bool {
         identity_string(&*self.space, &self.blueprint).is_none_or(|sid| sid == self.name)
     }
+}
+
+/// Whether a file is an `oracle` executable: it holds the table of fixed tables.
+pub fn is_oracle(path: &Path) -> bool {
+    blueprint::holds_kqftab(path).unwrap_or(false)
 }
 
 fn read_blueprint(path: &Path) -> Result<Blueprint, AttachError> {

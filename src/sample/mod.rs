@@ -15,7 +15,7 @@ pub mod sampler;
 pub mod snapshot;
 pub mod sql_texts;
 
-pub use attach::{AttachError, Attachment, Source};
+pub use attach::{AttachError, Attachment, Source, is_oracle};
 pub use pacer::{Jitter, Pacer};
 pub use rows::{SampleRows, tick_schema};
 pub use sampler::{Ended, RunStats, Sampler, SamplerOptions};
