@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use comfy_table::Table;
-use comfy_table::style::presets;
+use comfy_table::presets;
 
 use super::model::{ArrayLayout, Blueprint, Confidence, Field, MemberRef, Status, Stored, Struct};
 
