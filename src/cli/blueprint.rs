@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::args::{BlueprintArgs, BlueprintCommand, Format, SourceArgs};
 use super::{Exit, Failure, table};
-use crate::blueprint::{Blueprint, Hints, HintsError, checks, from_executable, show};
 use crate::blueprint::elf::ExtractError;
+use crate::blueprint::{Blueprint, Hints, HintsError, checks, from_executable, show};
 use crate::decode::COLUMNS;
 use crate::plan::Verdict;
 use crate::sample::{Attachment, Source};
@@ -15,7 +15,7 @@ use crate::sample::{Attachment, Source};
 impl From<ExtractError> for Failure {
     fn from(error: ExtractError) -> Failure {
         let exit = match &error {
-            ExtractError::Io { source, .. } => match source.kind() {
+            ExtractError::Open { source, .. } => match source.kind() {
                 std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
                 std::io::ErrorKind::NotFound => Exit::Nothing,
                 _ => Exit::Damaged,
