@@ -7,7 +7,7 @@ use std::fs::File;
 
 use serde::Serialize;
 
-use super::account::{Credentials, group_text, user_text};
+use super::account::{Credentials, group_text, owner_or_root, user_text};
 use super::instance::{Instance, Readable, Segment};
 use super::procfs::ProcRoot;
 use super::readable::rights_advice;
@@ -230,8 +230,9 @@ fn check_maps(report: &mut Report, instance: &Instance) {
         "maps",
         format!("maps of PMON (pid {}, {owner}) can't be read", instance.pid),
         &format!(
-            "run as {owner} or root, or give the reader CAP_SYS_PTRACE; the same user may still \
-             be refused when the executable is set-group-id for another group"
+            "run as {}, or give the reader CAP_SYS_PTRACE; the same user may still be refused \
+             when the executable is set-group-id for another group",
+            owner_or_root(instance.uid, instance.user.as_deref())
         ),
     );
 }
@@ -268,7 +269,11 @@ fn check_segment(report: &mut Report, segment: &Segment) {
         Err(AttachError::Denied { .. }) => report.refuse(
             "segment",
             format!("{what} can't be attached: no permission"),
-            &rights_advice(mode, &owner, &group),
+            &rights_advice(
+                mode,
+                &owner_or_root(segment.uid.unwrap_or(0), segment.user.as_deref()),
+                &group,
+            ),
         ),
         Err(e) => report.add(
             "segment",
