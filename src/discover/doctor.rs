@@ -8,7 +8,7 @@ use std::fs::File;
 use serde::Serialize;
 
 use super::account::{Credentials, group_text, owner_or_root, user_text};
-use super::instance::{Instance, Readable, Segment};
+use super::instance::{Evidence, Instance, Readable, Segment};
 use super::procfs::ProcRoot;
 use super::readable::rights_advice;
 use super::scan::survey;
@@ -241,15 +241,19 @@ fn check_segment(report: &mut Report, segment: &Segment) {
     let mode = segment.mode.unwrap_or(0);
     let owner = user_text(segment.uid.unwrap_or(0), segment.user.as_deref());
     let group = group_text(segment.gid.unwrap_or(0), segment.group.as_deref());
+    let (word, worst) = match segment.evidence {
+        Evidence::Maps => ("segment", Outcome::Fail),
+        Evidence::Owner => ("candidate segment", Outcome::Warn),
+    };
     let what = format!(
-        "segment {} (owner {owner}, group {group}, mode {mode:03o})",
+        "{word} {} (owner {owner}, group {group}, mode {mode:03o})",
         segment.shmid
     );
     if segment.marked_for_removal {
         return report.add(
             "segment",
-            Outcome::Fail,
-            format!("{what} is marked for removal: the instance is ending"),
+            worst,
+            format!("{what} is marked for removal: its instance is ending"),
             "start the instance again",
         );
     }
@@ -275,12 +279,7 @@ fn check_segment(report: &mut Report, segment: &Segment) {
                 &group,
             ),
         ),
-        Err(e) => report.add(
-            "segment",
-            Outcome::Fail,
-            e.to_string(),
-            "run discover again",
-        ),
+        Err(e) => report.add("segment", worst, e.to_string(), "run discover again"),
     }
 }
 
