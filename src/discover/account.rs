@@ -28,6 +28,15 @@ pub(super) fn user_text(uid: u32, name: Option<&str>) -> String {
     }
 }
 
+/// Who may read what `uid` owns: "oracle (uid 54321) or root", or "root".
+pub(super) fn owner_or_root(uid: u32, name: Option<&str>) -> String {
+    if uid == 0 {
+        "root".into()
+    } else {
+        format!("{} or root", user_text(uid, name))
+    }
+}
+
 /// "oinstall (gid 54321)", or "gid 54321".
 pub(super) fn group_text(gid: u32, name: Option<&str>) -> String {
     match name {

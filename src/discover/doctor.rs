@@ -7,8 +7,8 @@ use std::fs::File;
 
 use serde::Serialize;
 
-use super::account::{Credentials, group_text, user_text};
-use super::instance::{Instance, Readable, Segment};
+use super::account::{Credentials, group_text, owner_or_root, user_text};
+use super::instance::{Evidence, Instance, Readable, Segment};
 use super::procfs::ProcRoot;
 use super::readable::rights_advice;
 use super::scan::survey;
@@ -230,8 +230,9 @@ fn check_maps(report: &mut Report, instance: &Instance) {
         "maps",
         format!("maps of PMON (pid {}, {owner}) can't be read", instance.pid),
         &format!(
-            "run as {owner} or root, or give the reader CAP_SYS_PTRACE; the same user may still \
-             be refused when the executable is set-group-id for another group"
+            "run as {}, or give the reader CAP_SYS_PTRACE; the same user may still be refused \
+             when the executable is set-group-id for another group",
+            owner_or_root(instance.uid, instance.user.as_deref())
         ),
     );
 }
@@ -240,15 +241,19 @@ fn check_segment(report: &mut Report, segment: &Segment) {
     let mode = segment.mode.unwrap_or(0);
     let owner = user_text(segment.uid.unwrap_or(0), segment.user.as_deref());
     let group = group_text(segment.gid.unwrap_or(0), segment.group.as_deref());
+    let (word, worst) = match segment.evidence {
+        Evidence::Maps => ("segment", Outcome::Fail),
+        Evidence::Owner => ("candidate segment", Outcome::Warn),
+    };
     let what = format!(
-        "segment {} (owner {owner}, group {group}, mode {mode:03o})",
+        "{word} {} (owner {owner}, group {group}, mode {mode:03o})",
         segment.shmid
     );
     if segment.marked_for_removal {
         return report.add(
             "segment",
-            Outcome::Fail,
-            format!("{what} is marked for removal: the instance is ending"),
+            worst,
+            format!("{what} is marked for removal: its instance is ending"),
             "start the instance again",
         );
     }
@@ -268,14 +273,13 @@ fn check_segment(report: &mut Report, segment: &Segment) {
         Err(AttachError::Denied { .. }) => report.refuse(
             "segment",
             format!("{what} can't be attached: no permission"),
-            &rights_advice(mode, &owner, &group),
+            &rights_advice(
+                mode,
+                &owner_or_root(segment.uid.unwrap_or(0), segment.user.as_deref()),
+                &group,
+            ),
         ),
-        Err(e) => report.add(
-            "segment",
-            Outcome::Fail,
-            e.to_string(),
-            "run discover again",
-        ),
+        Err(e) => report.add("segment", worst, e.to_string(), "run discover again"),
     }
 }
 

@@ -13,6 +13,8 @@
 mod account;
 pub mod doctor;
 mod instance;
+#[cfg(test)]
+mod live_tests;
 mod maps;
 mod open;
 mod orphans;

@@ -167,17 +167,29 @@ fn attach(instance: &Instance) -> Result<Box<dyn AddressSpace>, Cause> {
     Ok(Box::new(joined))
 }
 
+/// Segments as they are; granules that touch as one region, so that what spans them can be read.
 fn ranges(instance: &Instance) -> Vec<Region> {
     let pid = instance.pid;
-    let segments = instance.segments_at().into_iter().map(|s| Region {
+    let mut regions: Vec<Region> = Vec::new();
+    for granule in instance.granules_at() {
+        let name = granule.path.display();
+        match regions.last_mut() {
+            Some(last) if last.end() == granule.address => {
+                last.len += granule.len;
+                let first = last.name.split(" to ").next().unwrap_or_default();
+                last.name = format!("{first} to {name}");
+            }
+            _ => regions.push(Region {
+                start: granule.address,
+                len: granule.len,
+                name: format!("pid {pid} {name}"),
+            }),
+        }
+    }
+    regions.extend(instance.segments_at().into_iter().map(|s| Region {
         start: s.address,
         len: s.len,
         name: format!("pid {pid} {}", s.name),
-    });
-    let granules = instance.granules_at().into_iter().map(|g| Region {
-        start: g.address,
-        len: g.len,
-        name: format!("pid {pid} {}", g.path.display()),
-    });
-    segments.chain(granules).collect()
+    }));
+    regions
 }

@@ -18,6 +18,9 @@ use super::scan::started_at;
 use super::segments::Row;
 use crate::memory::sysv::SegmentState;
 
+/// Most bytes of a stub segment of an instance with granule files: a page.
+const STUB_BYTES: u64 = 4_096;
+
 /// A segment without a live PMON.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Orphan {
@@ -59,8 +62,13 @@ pub struct OrphanFiles {
     pub why: String,
 }
 
-/// Segments of `table` that fit the rule.
-pub(super) fn segments(root: &ProcRoot, instances: &[Instance], table: &[Row]) -> Vec<Orphan> {
+/// Segments of `table` that fit the rule; `granules` are all granule files.
+pub(super) fn segments(
+    root: &ProcRoot,
+    instances: &[Instance],
+    table: &[Row],
+    granules: &[GranuleFiles],
+) -> Vec<Orphan> {
     let claimed: Vec<i32> = instances
         .iter()
         .filter(|i| i.same_ipc_namespace())
@@ -70,6 +78,7 @@ pub(super) fn segments(root: &ProcRoot, instances: &[Instance], table: &[Row]) -
         .iter()
         .map(|row| &row.state)
         .filter(|s| !claimed.contains(&s.shmid) && !creator_lives(root, s))
+        .filter(|s| !may_be_stub(s, instances, granules))
         .collect();
     let holders = if suspects.iter().any(|s| s.nattch > 0) {
         holders(root)
@@ -84,6 +93,17 @@ pub(super) fn segments(root: &ProcRoot, instances: &[Instance], table: &[Row]) -
             Some(orphan(state, why))
         })
         .collect()
+}
+
+/// Instances with granule files also make small segments that nobody attaches: ipcs shows them with
+/// 4,096 bytes and nattch 0 (Tanel Poder, 2007). They are not orphans while such an instance of the
+/// same user lives.
+fn may_be_stub(state: &SegmentState, instances: &[Instance], granules: &[GranuleFiles]) -> bool {
+    state.size <= STUB_BYTES
+        && instances.iter().any(|i| {
+            let has_files = granules.iter().any(|g| g.sid == i.sid);
+            has_files && [state.uid, state.cuid].contains(&i.uid)
+        })
 }
 
 fn orphan(state: &SegmentState, why: String) -> Orphan {
@@ -192,39 +212,60 @@ pub(super) fn made_by_other_program(
         && !is_oracle_name(&name_of(root, state.cpid))
 }
 
-/// Granule files under `/dev/shm` that no live PMON has mapped. Files of a SID whose PMON lives
-/// but can't be looked into are left out.
-pub(super) fn files(root: &ProcRoot, instances: &[Instance]) -> Vec<OrphanFiles> {
+/// Granule files of one SID and id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct GranuleFiles {
+    pub(super) sid: String,
+    id: String,
+    example: PathBuf,
+    pub(super) files: usize,
+    pub(super) bytes: u64,
+}
+
+/// All granule files under `/dev/shm`, by SID and id.
+pub(super) fn granule_files(root: &ProcRoot) -> Vec<GranuleFiles> {
     let Ok(entries) = std::fs::read_dir(&root.dev_shm) else {
         return Vec::new();
     };
-    let mut found: BTreeMap<(String, String), OrphanFiles> = BTreeMap::new();
+    let mut found: BTreeMap<(String, String), GranuleFiles> = BTreeMap::new();
     for entry in entries.flatten() {
         let name = entry.file_name();
         let Some((sid, id, _)) = name.to_str().and_then(granule_parts) else {
             continue;
         };
-        let Some(why) = file_evidence(instances, sid, id) else {
-            continue;
-        };
-        let bytes = entry.metadata().map_or(0, |m| m.len());
-        let files = found
+        let group = found
             .entry((sid.to_string(), id.to_string()))
-            .or_insert_with(|| OrphanFiles {
+            .or_insert_with(|| GranuleFiles {
                 sid: sid.to_string(),
                 id: id.to_string(),
                 example: entry.path(),
                 files: 0,
                 bytes: 0,
-                why,
             });
-        files.files += 1;
-        files.bytes = files.bytes.saturating_add(bytes);
-        if entry.path() < files.example {
-            files.example = entry.path();
-        }
+        let bytes = entry.metadata().map_or(0, |m| m.len());
+        group.files += 1;
+        group.bytes = group.bytes.saturating_add(bytes);
+        group.example = std::mem::take(&mut group.example).min(entry.path());
     }
     found.into_values().collect()
+}
+
+/// Granule files that no live PMON has mapped. Files of a SID whose PMON lives but can't be looked
+/// into are left out.
+pub(super) fn files(all: Vec<GranuleFiles>, instances: &[Instance]) -> Vec<OrphanFiles> {
+    all.into_iter()
+        .filter_map(|group| {
+            let why = file_evidence(instances, &group.sid, &group.id)?;
+            Some(OrphanFiles {
+                sid: group.sid,
+                id: group.id,
+                example: group.example,
+                files: group.files,
+                bytes: group.bytes,
+                why,
+            })
+        })
+        .collect()
 }
 
 fn file_evidence(instances: &[Instance], sid: &str, id: &str) -> Option<String> {

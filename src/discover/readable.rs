@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 
-use super::account::{Credentials, group_text, user_text};
+use super::account::{Credentials, group_text, owner_or_root, user_text};
 use super::instance::{Instance, Readable, Segment};
 
 /// The verdict. `table_known` says whether the kernel's table of segments could be read.
@@ -62,7 +62,10 @@ fn unreadable_maps(instance: &Instance) -> Option<Readable> {
              its segments are unknown",
             instance.pid
         ),
-        format!("run as {owner} or root, or give the reader CAP_SYS_PTRACE and CAP_IPC_OWNER"),
+        format!(
+            "run as {}, or give the reader CAP_SYS_PTRACE and CAP_IPC_OWNER",
+            owner_or_root(instance.uid, instance.user.as_deref())
+        ),
     )
 }
 
@@ -116,17 +119,18 @@ fn blocked_segment(
             "segment {shmid} has mode {mode:03o}, owner {owner}, group {group}; we are uid {}",
             credentials.uid
         ),
-        rights_advice(mode, &owner, &group),
+        rights_advice(mode, &owner_or_root(uid, segment.user.as_deref()), &group),
     )
 }
 
-/// The least that lets a stranger attach a segment of this mode.
-pub(super) fn rights_advice(mode: u32, owner: &str, group: &str) -> String {
+/// The least that lets a stranger attach a segment of this mode. `runner` as by
+/// [`owner_or_root`].
+pub(super) fn rights_advice(mode: u32, runner: &str, group: &str) -> String {
     if mode & 0o040 != 0 {
         format!("make the reader's user a member of group {group}")
     } else {
         format!(
-            "run as {owner} or root, or give the reader CAP_IPC_OWNER; or set \
+            "run as {runner}, or give the reader CAP_IPC_OWNER; or set \
              ALLOW_GROUP_ACCESS_TO_SGA=TRUE (12.2 and later, needs a restart) and run as a member \
              of group {group}"
         )

@@ -9,7 +9,7 @@ use super::instance::{
     Executable, Granule, Instance, InstanceKind, Namespace, Origin, Readable, Segment,
 };
 use super::maps::{self, SharedMaps};
-use super::orphans::{self, Orphan, OrphanFiles};
+use super::orphans::{self, GranuleFiles, Orphan, OrphanFiles};
 use super::procfs::{ProcRoot, Stat, variable};
 use super::readable;
 use super::segments::{self, Row};
@@ -61,7 +61,8 @@ pub fn survey(root: &ProcRoot) -> Survey {
         .into_iter()
         .map(|pmon| describe(root, pmon, &table))
         .collect();
-    add_candidates(root, &mut instances, &table);
+    let granules = orphans::granule_files(root);
+    add_candidates(root, &mut instances, &table, &granules);
     let credentials = Credentials::read(&root.proc.join("self/status"));
     if credentials.is_none() {
         problems.push("our own rights can't be read: verdicts assume those of a stranger".into());
@@ -76,8 +77,8 @@ pub fn survey(root: &ProcRoot) -> Survey {
     }
     instances.sort_by(|a, b| (&a.sid, a.pid).cmp(&(&b.sid, b.pid)));
     Survey {
-        orphans: orphans::segments(root, &instances, &table),
-        orphan_files: orphans::files(root, &instances),
+        orphans: orphans::segments(root, &instances, &table, &granules),
+        orphan_files: orphans::files(granules, &instances),
         instances,
         problems,
     }
@@ -274,7 +275,12 @@ fn granules(root: &ProcRoot, pid: i32, shared: &SharedMaps) -> Vec<Granule> {
 
 /// What can still be seen without rights: segments of PMON's user that no other instance has
 /// mapped. A segment without attachments isn't a running instance's.
-fn add_candidates(root: &ProcRoot, instances: &mut [Instance], table: &[Row]) {
+fn add_candidates(
+    root: &ProcRoot,
+    instances: &mut [Instance],
+    table: &[Row],
+    granules: &[GranuleFiles],
+) {
     let claimed: Vec<i32> = instances
         .iter()
         .filter(|i| i.same_ipc_namespace())
@@ -304,5 +310,13 @@ fn add_candidates(root: &ProcRoot, instances: &mut [Instance], table: &[Row]) {
             ));
         }
         instance.segments = candidates;
+        for group in granules.iter().filter(|g| g.sid == instance.sid) {
+            instance.notes.push(format!(
+                "{} granule files with {} bytes bear its SID under {}",
+                group.files,
+                group.bytes,
+                root.dev_shm.display()
+            ));
+        }
     }
 }

@@ -7,7 +7,9 @@
 //!
 //! What a segment of the core (`PT_LOAD`) holds is read so:
 //! - file size 0: the range existed but was not dumped (kernel `coredump_filter`, gcore): a hole;
-//! - file size smaller than memory size: the rest reads as zero, as the ELF specification has it;
+//! - file size smaller than memory size: the rest reads as zero, as the ELF specification has it,
+//!   if the segment is writable; of read-only mappings of files the kernel dumps the first page
+//!   only, and the rest is a hole;
 //! - bytes that the header promises but a file cut short doesn't have: a hole;
 //! - segments that touch are one region, so that rows spanning them are readable.
 
@@ -133,7 +135,11 @@ fn piece(
         from: ph.p_offset,
         stored: ph.p_filesz.min(in_file),
         // A file cut short would otherwise show zeros for bytes that it once held.
-        rest: if whole { Rest::Zero } else { Rest::Hole },
+        rest: if whole && ph.is_write() {
+            Rest::Zero
+        } else {
+            Rest::Hole
+        },
         name: format!("core PT_LOAD {index}"),
     })
 }

@@ -6,7 +6,7 @@ use super::testing::Numbers;
 use super::tests::{assert_hostile, assert_reads, byte};
 use super::*;
 
-/// A program header of a test core.
+/// A program header of a test core; read-only in the upper half of the address space.
 struct Load {
     vaddr: u64,
     offset: u64,
@@ -29,7 +29,8 @@ fn core_file(loads: &[Load], phnum: u16, xnum: Option<u32>, data: &[u8]) -> Vec<
     }
     for load in loads {
         out.extend(1u32.to_le_bytes());
-        out.extend(4u32.to_le_bytes());
+        let writable = load.vaddr & (1 << 63) == 0;
+        out.extend(if writable { 6u32 } else { 4 }.to_le_bytes());
         for value in [load.offset, load.vaddr, 0, load.filesz, load.memsz, 0x1000] {
             out.extend(u64::to_le_bytes(value));
         }
@@ -49,15 +50,15 @@ fn open_core(bytes: &[u8]) -> Result<CoreSpace, CoreError> {
     CoreSpace::open(file.path())
 }
 
-/// Two segments that touch (the second with a tail of zeros), one that was not dumped, and one
-/// apart; the offsets in the file aren't aligned.
+/// Two segments that touch (the second with a tail of zeros), one that was not dumped, and a
+/// read-only one of which only the beginning was; the offsets in the file aren't aligned.
 fn sample_core() -> (Vec<u8>, Vec<u8>) {
     let data: Vec<u8> = (0..128).map(byte).collect();
     let loads = [
         (0x6000_0000, 0, 64, 64),
         (0x6000_0040, 64, 32, 64),
         (0x7000_0000, 0, 0, 4_096),
-        (0x5000_0000, 96, 32, 32),
+        (1 << 63, 96, 32, 4_096),
     ];
     let base = 64 + 56 * loads.len() as u64 + 3;
     let loads = loads.map(|(vaddr, offset, filesz, memsz)| Load {
@@ -79,15 +80,19 @@ fn core_reads_pieces_holes_and_zeros() {
     let regions: Vec<(u64, u64)> = space.regions().iter().map(|r| (r.start.0, r.len)).collect();
     assert_eq!(
         regions,
-        [(0x5000_0000, 32), (0x6000_0000, 128), (0x7000_0000, 4_096)]
+        [(0x6000_0000, 128), (0x7000_0000, 4_096), (1 << 63, 4_096)]
     );
-    assert_eq!(space.regions()[1].name, "core PT_LOAD 0 to core PT_LOAD 1");
+    assert_eq!(space.regions()[0].name, "core PT_LOAD 0 to core PT_LOAD 1");
     let mut expected = data[..96].to_vec();
     expected.resize(128, 0);
-    assert_reads(&space, 1, &expected);
-    assert_reads(&space, 0, &data[96..]);
-    let hole = space.read_u64(TargetAddr(0x7000_0000)).unwrap_err();
-    assert_eq!(hole.kind, FaultKind::Hole);
+    assert_reads(&space, 0, &expected);
+    let mut head = [0; 32];
+    space.read(TargetAddr(1 << 63), &mut head).unwrap();
+    assert_eq!(head, data[96..]);
+    for missing in [0x7000_0000, (1 << 63) + 32, (1 << 63) + 28] {
+        let hole = space.read_u64(TargetAddr(missing)).unwrap_err();
+        assert_eq!(hole.kind, FaultKind::Hole);
+    }
     assert_hostile(&space);
 }
 
@@ -99,7 +104,7 @@ fn core_cut_short_anywhere_is_an_error_or_a_hole() {
             Err(_) => assert!(len < 64 + 56 * 4, "refused at {len}"),
             Ok(space) => {
                 assert_hostile(&space);
-                let end = space.read_u64(TargetAddr(0x5000_0018));
+                let end = space.read_u64(TargetAddr((1 << 63) + 24));
                 assert_eq!(end.unwrap_err().kind, FaultKind::Hole);
                 let mut all = [0; 128];
                 let whole = space.read(TargetAddr(0x6000_0000), &mut all);

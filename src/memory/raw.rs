@@ -12,9 +12,8 @@
 //!    creates or removes a segment.
 //! 5. A `Mapping` owns its attachment and detaches on drop, so no copy can outlive it.
 //!
-//! A mapped *file* can be cut short by someone else; touching a page past its new end raises
-//! `SIGBUS`. [`Mapping::recheck`] takes the file's length again and narrows what can be read; call
-//! it as often as the owner may shrink the file. SysV segments can't shrink.
+//! A mapped *file* can be cut short by others; touching a page past its new end raises `SIGBUS`.
+//! [`Mapping::recheck`] narrows what can be read: call it often. SysV segments can't shrink.
 //!
 //! Not for: addresses of the target (see the other files of `memory`). Callers: `memory` only.
 #![allow(unsafe_code)]

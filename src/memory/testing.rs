@@ -1,5 +1,5 @@
 //! Helpers for tests that need real shared memory: a process of its own makes and owns it, as with
-//! a real instance. Needs `perl` and `ipcrm` (util-linux), which is what keeps `unsafe` and every
+//! a real instance. Needs `perl` and `ipcrm` (util-linux), which keeps raw memory and every
 //! writing system call out of this crate, tests included.
 
 use std::io::{BufRead, BufReader, Write};
