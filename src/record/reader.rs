@@ -39,6 +39,8 @@ pub struct ScanOptions {
     pub to_us: Option<i64>,
     /// Columns wanted, in this order; all if `None`.
     pub columns: Option<Vec<String>>,
+    /// Only rows of this host; of all if `None`.
+    pub host: Option<String>,
     /// Only rows of this instance; of all if `None`.
     pub instance: Option<String>,
 }
@@ -313,7 +315,7 @@ enum Kind {
 
 impl Source {
     /// Opens `part`, or its closed form if it was closed since it was listed; `None` if it is gone
-    /// (retention removed it) .
+    /// (retention removed it).
     fn open(part: &Part) -> Result<Option<Source>, RecordError> {
         if part.hot {
             match HotReader::open(&part.path) {
