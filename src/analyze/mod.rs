@@ -15,6 +15,8 @@ pub mod filter;
 pub mod render;
 pub mod report;
 mod table;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use error::AnalyzeError;

@@ -82,14 +82,21 @@ pub fn report_recording(
         host: None,
         instance: options.instance.clone(),
     };
-    let mut samples = reader.scan("samples", &scan)?;
-    for batch in &mut samples {
-        report.add(&batch?)?;
+    let instances = reader.instances("ticks")?;
+    match reader.scan("samples", &scan) {
+        Ok(mut samples) => {
+            for batch in &mut samples {
+                report.add(&batch?)?;
+            }
+            report.meta.truncated_files = samples.truncated().len() as u64;
+        }
+        // An idle instance: ticks, but no row of `samples` ever.
+        Err(RecordError::NoTable { .. }) if !instances.is_empty() => {}
+        Err(error) => return Err(error.into()),
     }
-    report.meta.truncated_files = samples.truncated().len() as u64;
     report.meta.forced = reader.recording().forced();
     scan.columns = Some(TICK_COLUMNS.map(str::to_owned).to_vec());
-    for (host, instance) in reader.instances("ticks")? {
+    for (host, instance) in instances {
         if options.instance.as_ref().is_some_and(|i| *i != instance) {
             continue;
         }
