@@ -17,7 +17,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::TIME_COLUMN;
 use super::error::RecordError;
-use super::hot::HotReader;
+use super::hot_read::HotReader;
 use super::layout::{self, CLOSED, HOT};
 use super::meta::{DirLock, META_FILE, sync_dir};
 

@@ -24,6 +24,7 @@
 mod close;
 mod error;
 mod hot;
+mod hot_read;
 mod layout;
 mod meta;
 mod reader;

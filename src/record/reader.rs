@@ -5,6 +5,7 @@
 //! Callers: `analyze`, `cli`.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use parquet::file::statistics::Statistics;
 
 use super::TIME_COLUMN;
 use super::error::RecordError;
-use super::hot::HotReader;
+use super::hot_read::HotReader;
 use super::layout::{self, CLOSED, HOUR_US, Part};
 use super::meta::{META_FILE, Recording};
 
@@ -39,6 +40,8 @@ pub struct ScanOptions {
     pub to_us: Option<i64>,
     /// Columns wanted, in this order; all if `None`.
     pub columns: Option<Vec<String>>,
+    /// Only rows of this host; of all if `None`.
+    pub host: Option<String>,
     /// Only rows of this instance; of all if `None`.
     pub instance: Option<String>,
 }
@@ -253,14 +256,14 @@ impl Scan {
                         builder.parquet_schema(),
                         names.chain([TIME_COLUMN]),
                     );
-                    let reader = builder
-                        .with_batch_size(BATCH_ROWS)
-                        .with_row_groups(wanted)
-                        .with_projection(mask)
-                        .build();
-                    Batches::Closed(
-                        reader.map_err(|e| RecordError::damaged(&path, 0, e.to_string()))?,
-                    )
+                    let reader = guarded(&path, || {
+                        builder
+                            .with_batch_size(BATCH_ROWS)
+                            .with_row_groups(wanted)
+                            .with_projection(mask)
+                            .build()
+                    })?;
+                    Batches::Closed(reader)
                 }
             };
             self.current = Some((path, batches));
@@ -292,10 +295,7 @@ impl Batches {
     fn next_batch(&mut self, path: &Path) -> Result<Option<RecordBatch>, RecordError> {
         match self {
             Batches::Hot(hot) => hot.next_batch(),
-            Batches::Closed(reader) => reader
-                .next()
-                .transpose()
-                .map_err(|e| RecordError::damaged(path, 0, e.to_string())),
+            Batches::Closed(reader) => guarded(path, || reader.next().transpose()),
         }
     }
 }
@@ -313,7 +313,7 @@ enum Kind {
 
 impl Source {
     /// Opens `part`, or its closed form if it was closed since it was listed; `None` if it is gone
-    /// (retention removed it) .
+    /// (retention removed it).
     fn open(part: &Part) -> Result<Option<Source>, RecordError> {
         if part.hot {
             match HotReader::open(&part.path) {
@@ -333,8 +333,7 @@ impl Source {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(RecordError::io(&path, error)),
         };
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-            .map_err(|e| RecordError::damaged(&path, 0, e.to_string()))?;
+        let builder = guarded(&path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
         let kind = Kind::Closed(builder);
         Ok(Some(Source { path, kind }))
     }
@@ -344,6 +343,22 @@ impl Source {
             Kind::Hot(hot) => hot.schema(),
             Kind::Closed(builder) => Some(Arc::clone(builder.schema())),
         }
+    }
+}
+
+/// Runs a step of decoding Parquet. The decoder panics on some damage (a division by a count that
+/// is 0, a slice past its end) instead of returning an error; for us both are a damaged file.
+fn guarded<T, E: std::fmt::Display>(
+    path: &Path,
+    step: impl FnOnce() -> Result<T, E>,
+) -> Result<T, RecordError> {
+    match catch_unwind(AssertUnwindSafe(step)) {
+        Ok(done) => done.map_err(|e| RecordError::damaged(path, 0, e.to_string())),
+        Err(_) => Err(RecordError::damaged(
+            path,
+            0,
+            "its content contradicts itself",
+        )),
     }
 }
 
