@@ -226,11 +226,11 @@ fn integer(stored: Stored, siz: u64, gap: u64) -> Form {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Name, dty, typ, siz, off, cop.
-    type Spec = (&'static str, u8, u8, u64, u16, u64);
+    pub type Spec = (&'static str, u8, u8, u64, u16, u64);
 
     fn built(rsz: u64, columns: &[Spec]) -> Struct {
         let columns = columns

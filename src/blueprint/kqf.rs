@@ -176,14 +176,18 @@ fn symbol<'a>(
     })
 }
 
-/// All table heads, by the one entry size under which every entry up to the terminator is right.
+/// All table heads, by the entry size under which every entry up to the terminator is right. A
+/// wrong size can meet zeros early, so the size that explains most entries is the right one.
 fn heads(exe: &ExeReader, kqftab: &Symbol) -> Result<Vec<Head>, ExtractError> {
     let at = kqftab.value;
-    let mut fitting = TABLE_ENTRIES
+    let mut fitting: Vec<Vec<Head>> = TABLE_ENTRIES
         .iter()
-        .filter_map(|&size| heads_of(exe, at, size));
-    match (fitting.next(), fitting.next()) {
-        (Some(heads), None) => Ok(heads),
+        .filter_map(|&size| heads_of(exe, at, size))
+        .collect();
+    fitting.sort_by_key(Vec::len);
+    let most = fitting.pop();
+    match (most, fitting.last().map(Vec::len)) {
+        (Some(heads), next) if next.is_none_or(|tables| tables < heads.len()) => Ok(heads),
         (None, _) => Err(exe.damaged(
             "kqftab",
             at,

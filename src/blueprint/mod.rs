@@ -23,6 +23,10 @@ pub mod registry;
 pub mod show;
 
 #[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
+mod test_elf;
+#[cfg(test)]
 mod testing;
 
 pub use assemble::from_executable;

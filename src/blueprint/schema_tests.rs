@@ -1,0 +1,137 @@
+//! The JSON Schemas against what is shipped and assembled, and against documents that are wrong.
+
+use serde_json::{Value, json};
+
+use super::assemble::from_executable;
+use super::hints::Hints;
+use super::model::{Accept, Blueprint, Guard, SCHEMA_VERSION, Stored};
+use super::test_elf::TestExe;
+use super::testing;
+
+const BLUEPRINT: &str = include_str!("../../blueprints/schema/blueprint-1.0.schema.json");
+const HINTS: &str = include_str!("../../blueprints/schema/hints-1.0.schema.json");
+const INDEX: &str = include_str!("../../blueprints/schema/index-1.0.schema.json");
+
+fn valid(schema: &str, document: &Value) -> Result<(), String> {
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    validator
+        .validate(document)
+        .map_err(|e| format!("{}: {e}", e.instance_path()))
+}
+
+fn files(folder: &str) -> Vec<(String, Value)> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("blueprints")
+        .join(folder);
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(root).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "json") {
+            let value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            out.push((path.display().to_string(), value));
+        }
+    }
+    out
+}
+
+#[test]
+fn assembled_and_shipped_documents_are_valid() {
+    let directory = tempfile::tempdir().unwrap();
+    let exe = TestExe::default().write(directory.path());
+    let blueprint = from_executable(&exe, &Hints::shipped().unwrap()).unwrap();
+    for blueprint in [blueprint, testing::blueprint()] {
+        valid(BLUEPRINT, &serde_json::to_value(&blueprint).unwrap()).unwrap();
+        let text = blueprint.to_json_pretty().unwrap();
+        assert_eq!(
+            Blueprint::from_json(text.as_bytes(), "t").unwrap(),
+            blueprint
+        );
+    }
+    for (name, document) in files("synthetic") {
+        valid(BLUEPRINT, &document).unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+    let hints = files("hints");
+    assert!(hints.len() >= 4);
+    for (name, document) in hints {
+        valid(HINTS, &document).unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+    let index: Value = serde_json::from_str(include_str!("../../blueprints/index.json")).unwrap();
+    valid(INDEX, &index).unwrap();
+}
+
+/// What the schema refuses, reading refuses too, and the other way round for these.
+#[test]
+fn schema_and_reader_refuse_the_same() {
+    let good = serde_json::to_value(testing::blueprint()).unwrap();
+    let read = |v: &Value| Blueprint::from_json(&serde_json::to_vec(v).unwrap(), "t").is_ok();
+    let changes: [(&str, &str, Value); 9] = [
+        ("", "colour", json!(1)),
+        ("", "status", json!("good")),
+        ("", "schema", json!("2.0")),
+        ("/identity", "colour", json!(1)),
+        ("/structs/0/fields/1", "size", json!(-1)),
+        ("/structs/0/fields/1", "stored", json!("float")),
+        ("/structs/0/fields/1", "colour", json!(1)),
+        ("/anchors/0", "address", json!(1610652688)),
+        ("/arrays/0/layout", "kind", json!("list")),
+    ];
+    for (at, key, value) in changes {
+        let mut changed = good.clone();
+        changed.pointer_mut(at).unwrap()[key] = value;
+        assert!(
+            valid(BLUEPRINT, &changed).is_err(),
+            "schema allows {at}/{key}"
+        );
+        assert!(!read(&changed), "reader allows {at}/{key}");
+    }
+    let mut own = good;
+    own["x-note"] = json!({"any": ["thing"]});
+    assert!(valid(BLUEPRINT, &own).is_ok() && read(&own));
+}
+
+#[test]
+fn schema_and_model_know_the_same_words() {
+    let schema: Value = serde_json::from_str(BLUEPRINT).unwrap();
+    assert_eq!(schema["properties"]["schema"]["const"], SCHEMA_VERSION);
+    for (name, words) in [
+        ("accept", count::<Accept>(&schema, "accept")),
+        ("stored", count::<Stored>(&schema, "stored")),
+        ("guard", count::<Guard>(&schema, "guard")),
+    ] {
+        assert!(words > 3, "{name}");
+    }
+    let hints: Value = serde_json::from_str(HINTS).unwrap();
+    for name in [
+        "accept",
+        "stored",
+        "guard",
+        "confidence",
+        "array",
+        "rule",
+        "dictionaries",
+    ] {
+        assert_eq!(hints["$defs"][name], schema["$defs"][name], "{name}");
+    }
+}
+
+/// Number of words of an enumeration, every one of which the model reads; a word that only the
+/// model knows is named in the error that it gives for an unknown one.
+fn count<T: serde::de::DeserializeOwned>(schema: &Value, name: &str) -> usize {
+    let words = schema["$defs"][name]["enum"].as_array().unwrap();
+    for word in words {
+        assert!(serde_json::from_value::<T>(word.clone()).is_ok(), "{word}");
+    }
+    let error = serde_json::from_value::<T>(json!("?"))
+        .err()
+        .unwrap()
+        .to_string();
+    let known = error
+        .split("expected one of")
+        .nth(1)
+        .unwrap()
+        .split(',')
+        .count();
+    assert_eq!(known, words.len(), "{error}");
+    words.len()
+}
