@@ -6,8 +6,9 @@ use std::io::{BufWriter, Write};
 use serde_json::{Map, Value as Json, json};
 
 use super::args::{DumpArgs, Format, RecursiveArg, SqlTextArg};
-use super::filter::{self, Filter};
+use super::filter;
 use super::{Exit, Failure, table};
+use crate::analyze::Filter;
 use crate::decode::Column;
 use crate::decode::columns::dump_columns;
 use crate::sample::{Attachment, Snapshot};
@@ -22,9 +23,7 @@ pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
     if args.list_columns {
         return list_columns();
     }
-    let filters = filter::parse(&args.filters, || {
-        Box::new(dump_columns().into_iter().map(|c| c.name))
-    })?;
+    let filters = filter::parse(&args.filters)?;
     let shown = chosen(args)?;
     let attachment = Attachment::open(&args.source.source(), args.source.blueprint().as_deref())?;
     let snapshot = Snapshot::take(&attachment, args.sql_text == SqlTextArg::Full)?;
@@ -90,7 +89,7 @@ fn wanted(row: &Map<String, Json>, recursive: RecursiveArg, filters: &[Filter]) 
     };
     kind && filters
         .iter()
-        .all(|f| filter::matches(&f.pattern, &plain(&row[&f.column])))
+        .all(|f| filter::matches(f, &row[&f.column]))
 }
 
 fn plain(value: &Json) -> String {

@@ -1,75 +1,44 @@
-//! Conditions `column=value`, as ashtop and Snapper users type them.
+//! Conditions `column=value` on a dump's rows, as ashtop and Snapper users type them.
+
+use serde_json::Value as Json;
 
 use super::{Exit, Failure};
+use crate::analyze::{Filter, Value};
+use crate::decode::columns::dump_columns;
 
-/// One condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Filter {
-    /// Column name, lower case.
-    pub column: String,
-    /// Value; `%` stands for any characters.
-    pub pattern: String,
-}
-
-/// Parses conditions; the names must be among `known`.
-pub fn parse<'a>(
-    words: &[String],
-    known: impl Fn() -> Box<dyn Iterator<Item = &'a str> + 'a>,
-) -> Result<Vec<Filter>, Failure> {
+/// Parses conditions; names are a dump's or a recording's (`sid`, `session_id`).
+pub fn parse(words: &[String]) -> Result<Vec<Filter>, Failure> {
+    let columns = dump_columns();
     words
         .iter()
         .map(|word| {
-            let (column, pattern) = word.split_once('=').ok_or_else(|| {
-                Failure::new(
-                    Exit::Usage,
-                    format!("{word:?} is no condition; write column=value, e.g. username=SCOTT"),
-                )
-            })?;
-            let column = column.trim().to_lowercase();
-            if !known().any(|name| name == column) {
-                let names: Vec<&str> = known().collect();
-                return Err(Failure::new(
-                    Exit::Usage,
-                    format!("no column {column}; there are: {}", names.join(", ")),
-                ));
+            let mut filter: Filter = word
+                .parse()
+                .map_err(|e: crate::analyze::AnalyzeError| Failure::new(Exit::Usage, e.to_string()))?;
+            let meant = columns
+                .iter()
+                .find(|c| c.name == filter.column)
+                .or_else(|| columns.iter().find(|c| c.ash == filter.column));
+            match meant {
+                Some(column) => filter.column = column.name.to_owned(),
+                None => {
+                    let names: Vec<&str> = columns.iter().map(|c| c.name).collect();
+                    let known = names.join(", ");
+                    let message = format!("no column {}; there are: {known}", filter.column);
+                    return Err(Failure::new(Exit::Usage, message));
+                }
             }
-            Ok(Filter {
-                column,
-                pattern: pattern.to_owned(),
-            })
+            Ok(filter)
         })
         .collect()
 }
 
-/// Whether text matches a pattern in which `%` stands for any characters.
-pub fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('%');
-    let first = parts.next().unwrap_or("");
-    let Some(mut rest) = text.strip_prefix(first) else {
-        return false;
+/// Whether a row's value fulfils a condition.
+pub fn matches(filter: &Filter, value: &Json) -> bool {
+    let value = match value {
+        Json::Null => Value::Null,
+        Json::String(text) => Value::Text(text.clone()),
+        other => Value::Text(other.to_string()),
     };
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else {
-        return rest.is_empty();
-    };
-    for part in middle {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.len() >= last.len() && rest.ends_with(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns() {
-        assert!(matches("SCOTT", "SCOTT") && !matches("SCOTT", "SCOTTY"));
-        assert!(matches("db file%read", "db file sequential read"));
-        assert!(matches("%", "") && matches("%a%b%", "xxaxxbxx"));
-        assert!(!matches("a%a", "a"), "both ends need their own character");
-    }
+    filter.matches(&value)
 }

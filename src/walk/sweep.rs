@@ -131,6 +131,7 @@ impl Walker {
     /// the walk's start; it is asked once for each selected row.
     pub fn sweep(&mut self, frame: &mut Frame, mut elapsed_ns: impl FnMut() -> u64) {
         frame.clear();
+        self.bound.space.refresh();
         let spots = &self.bound.rows.spots;
         for (slot, spot) in spots.iter().enumerate() {
             if let Some(Ok(ahead)) = spots.get(slot + PREFETCH_AHEAD)
