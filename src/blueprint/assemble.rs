@@ -11,13 +11,15 @@ use std::path::Path;
 use super::banner::{Banner, banner};
 use super::checks;
 use super::columns;
-use super::elf::{ExeReader, ExtractError, Symbols};
+use super::elf::ExeReader;
+use super::error::ExtractError;
 use super::hints::{Amendment, HintField, HintStruct, Hints, HintsFile, Place};
 use super::kqf;
 use super::model::{
     AbsentColumn, Anchor, Array, ArrayLayout, Blueprint, Field, Identity, SCHEMA_VERSION, Source,
     SourceKind, Status, Struct,
 };
+use super::symbols::Symbols;
 
 /// Id of the executable among the sources.
 const EXECUTABLE: &str = "executable";
@@ -29,9 +31,10 @@ const EXECUTABLE: &str = "executable";
 /// hints, or the result breaks a semantic rule.
 pub fn from_executable(path: &Path, hints: &Hints) -> Result<Blueprint, ExtractError> {
     let exe = ExeReader::open(path)?;
+    let symbols = exe.symbols(kqf::SYMBOLS)?;
+    kqf::require(&exe, &symbols)?;
     let texts = banner(&exe)?;
     let hints = hints.for_release(&texts.release)?;
-    let symbols = exe.symbols(kqf::SYMBOLS)?;
     let blueprint = assemble(&exe, &symbols, &texts, &hints)?;
     let findings = checks::check(&blueprint, &[]);
     match findings
@@ -108,7 +111,11 @@ fn source(exe: &ExeReader, texts: &Banner) -> Source {
         kind: SourceKind::Executable,
         // The build-id identifies it; hashing half a gigabyte would add nothing.
         sha256: None,
-        detail: format!("{}{label}", exe.path().display()),
+        // Only the file's name: a blueprint is the same wherever the software is installed.
+        detail: format!(
+            "{}{label}",
+            exe.path().file_name().unwrap_or_default().display()
+        ),
     }
 }
 

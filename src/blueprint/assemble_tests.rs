@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-use super::super::elf::holds_kqftab;
 use super::super::model::{Accept, Confidence, Guard, Stored};
+use super::super::symbols::holds_kqftab;
 use super::super::test_elf::{BASE, TestExe, oracle_tables};
 use super::*;
 
@@ -175,6 +175,8 @@ fn other_files_are_refused_with_the_reason() {
     assert!(from_executable(directory.path(), &hints).is_err());
     let own = std::env::current_exe().unwrap();
     assert!(!holds_kqftab(&own).unwrap());
+    let message = from_executable(&own, &hints).unwrap_err().to_string();
+    assert!(message.contains("no symbol `kqftab`"), "{message}");
     let message = extract(&TestExe {
         machine: 3,
         ..TestExe::default()
@@ -304,25 +306,47 @@ fn huge_counts_and_looped_tables_are_refused() {
     }
 }
 
+/// Every word reads as a length of 16 and as the address 16, where a name of 16 bytes stands: a
+/// dictionary that is right at every entry size and goes on for a megabyte.
 #[test]
 fn equal_entries_at_every_size_are_bounded() {
-    // Every 8 bytes read as a length of 8 and as the address 8, where 8 printable bytes stand.
-    let mut exe = TestExe {
-        tables: oracle_tables(),
-        ..TestExe::default()
-    };
-    exe.tables.truncate(1);
-    let directory = tempfile::tempdir().unwrap();
-    let mut bytes = exe.bytes();
-    let len = bytes.len() & !7;
-    for at in (64 + 3 * 56..len).step_by(8) {
-        bytes[at..at + 8].copy_from_slice(&8u64.to_le_bytes());
+    let mut bytes = TestExe::default().bytes();
+    let start = bytes.len().next_multiple_of(8);
+    bytes.resize(start, 0);
+    let mut region = vec![0; 64];
+    region[16..32].copy_from_slice(b"X$LOOPEDLOOPEDLO");
+    region.extend(16u64.to_le_bytes().repeat(150_000));
+    region.resize(region.len() + 4096, 0);
+    bytes.extend(&region);
+    // The second loaded part maps the region at address 0.
+    let load = 64 + 56;
+    let len = region.len() as u64;
+    for (at, value) in [(8, start as u64), (16, 0), (32, len), (40, len)] {
+        bytes[load + at..load + at + 8].copy_from_slice(&u64::to_le_bytes(value));
     }
-    assert!(!survives(
-        directory.path(),
-        &bytes,
-        &Hints::shipped().unwrap()
-    ));
+    let word = |bytes: &[u8], at: usize| {
+        u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize
+    };
+    let symtab = word(&bytes, 40) + 2 * 64;
+    let (offset, size) = (word(&bytes, symtab + 24), word(&bytes, symtab + 32));
+    for symbol in (offset..offset + size).step_by(24) {
+        // Objects of the executable; the fixed variables keep their section.
+        if bytes[symbol + 6] == 2 {
+            bytes[symbol + 8..symbol + 16].copy_from_slice(&64u64.to_le_bytes());
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("oracle");
+    std::fs::write(&path, &bytes).unwrap();
+    let start = Instant::now();
+    let message = from_executable(&path, &Hints::shipped().unwrap())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("no table X$KSUSE among the 18750"),
+        "{message}"
+    );
+    assert!(start.elapsed() < Duration::from_secs(10));
 }
 
 #[test]

@@ -9,7 +9,8 @@
 
 use std::collections::BTreeSet;
 
-use super::elf::{ExeReader, ExtractError};
+use super::elf::ExeReader;
+use super::error::ExtractError;
 
 /// Read at a time.
 const PIECE: u64 = 1 << 20;

@@ -6,54 +6,13 @@
 //! Callers: `assemble`, `registry`, `cli` (`blueprint check`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use serde::Serialize;
-
+use super::finding::Findings;
+pub use super::finding::{Finding, Severity};
 use super::load::pointer_of;
 use super::model::{
     Accept, ArrayLayout, Blueprint, Field, Guard, MemberRef, SourceKind, Status, Stored, Struct,
 };
-
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Worth knowing.
-    Info,
-    /// Something that can't be used, or looks wrong.
-    Warning,
-    /// The blueprint must not be used.
-    Error,
-}
-
-/// One broken rule at one place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// Name of the rule, e.g. `field-overlap`.
-    pub rule: &'static str,
-    /// JSON pointer of the part (RFC 6901).
-    pub pointer: String,
-    /// How bad it is.
-    pub severity: Severity,
-    /// What is wrong: expected and found.
-    pub message: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Info => "info",
-            Severity::Warning => "warning",
-            Severity::Error => "error",
-        };
-        write!(
-            f,
-            "{severity} {} at {}: {}",
-            self.rule, self.pointer, self.message
-        )
-    }
-}
 
 /// After so many overlaps of one structure the rest isn't listed.
 const MAX_OVERLAPS: usize = 100;
@@ -132,26 +91,6 @@ pub fn check_registry(blueprints: &[&Blueprint]) -> Vec<Finding> {
 /// Whether no finding forbids the use of the blueprint.
 pub fn usable(findings: &[Finding]) -> bool {
     findings.iter().all(|f| f.severity < Severity::Error)
-}
-
-#[derive(Default)]
-struct Findings {
-    list: Vec<Finding>,
-}
-
-impl Findings {
-    fn error(&mut self, rule: &'static str, pointer: String, message: String) {
-        self.push(rule, pointer, Severity::Error, message);
-    }
-
-    fn push(&mut self, rule: &'static str, pointer: String, severity: Severity, message: String) {
-        self.list.push(Finding {
-            rule,
-            pointer,
-            severity,
-            message,
-        });
-    }
 }
 
 fn structs(blueprint: &Blueprint) -> impl Iterator<Item = (String, &Struct)> {

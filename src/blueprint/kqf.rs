@@ -8,8 +8,10 @@
 //!
 //! It doesn't say what a column means: see `columns`. Callers: `assemble`.
 
-use super::elf::{ExeReader, ExtractError, Symbol, Symbols};
+use super::elf::ExeReader;
+use super::error::ExtractError;
 use super::model::StatisticName;
+use super::symbols::{Symbol, Symbols};
 
 /// Symbols that [`tables`] and [`statistics`] look up.
 pub const SYMBOLS: &[&str] = &["kqftab", "kqftap", "ksusdt", "ksusdn"];
@@ -163,6 +165,15 @@ pub fn tables(
         })
     };
     places.iter().map(read).collect()
+}
+
+/// Whether this is an `oracle` executable at all.
+///
+/// # Errors
+/// The dictionary's symbols are missing.
+pub fn require(exe: &ExeReader, symbols: &Symbols) -> Result<(), ExtractError> {
+    symbol(exe, symbols, "kqftab")?;
+    symbol(exe, symbols, "kqftap").map(drop)
 }
 
 fn symbol<'a>(

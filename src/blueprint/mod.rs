@@ -1,7 +1,7 @@
 //! Layouts as data: the blueprint of one exact Oracle executable.
 //!
 //! For: the JSON model ([`model`]), reading and writing it ([`load`]), its semantic rules
-//! ([`checks`]), extraction from an `oracle` executable ([`elf`], [`kqf`], [`columns`],
+//! ([`checks`]), extraction from an `oracle` executable ([`elf`], [`symbols`], [`banner`], [`kqf`], [`columns`],
 //! [`assemble`]), hints for what an executable can't say ([`hints`]), the registry ([`registry`])
 //! and a view for people ([`show`]).
 //!
@@ -15,12 +15,15 @@ pub mod banner;
 pub mod checks;
 pub mod columns;
 pub mod elf;
+pub mod error;
+pub mod finding;
 pub mod hints;
 pub mod kqf;
 pub mod load;
 pub mod model;
 pub mod registry;
 pub mod show;
+pub mod symbols;
 
 #[cfg(test)]
 mod schema_tests;
@@ -30,8 +33,10 @@ mod test_elf;
 mod testing;
 
 pub use assemble::from_executable;
-pub use elf::{ExeReader, ExtractError, holds_kqftab};
+pub use elf::ExeReader;
+pub use error::ExtractError;
 pub use hints::{Hints, HintsError};
 pub use load::BlueprintError;
 pub use model::Blueprint;
 pub use registry::Registry;
+pub use symbols::holds_kqftab;
