@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::args::{BlueprintArgs, BlueprintCommand, Format, SourceArgs};
 use super::{Exit, Failure, table};
-use crate::blueprint::elf::ExtractError;
-use crate::blueprint::{Blueprint, Hints, HintsError, checks, from_executable, show};
+
+use crate::blueprint::{
+    Blueprint, ExtractError, Hints, HintsError, checks, from_executable, show,
+};
 use crate::decode::COLUMNS;
 use crate::plan::Verdict;
 use crate::sample::{Attachment, Source};

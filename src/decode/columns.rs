@@ -293,7 +293,7 @@ pub const COLUMNS: &[Column] = &[
     dump("sql_trace_binds", Text, R::Flag(row("KSUSEFLG2"), 128, "TRUE", "FALSE"), "SQL trace with binds"),
     dump("sql_trace_plan_stats", Text, R::Special(S::TracePlanStats), "SQL trace with row source statistics"),
     dump("session_edition_id", U32, R::Uint(row("KSUUDSAE")), "edition"),
-    dump("creator_addr", Address, R::Address(row("KSUSECRE")), "address of the process that created the session"),
+    dump("creator_addr", Address, R::Raw(row("KSUSECRE")), "address of the process that created the session"),
     dump("creator_serial_no", U32, R::Uint(row("KSUSECSN")), "serial number of that process"),
     both("ecid", "ecid", Text, R::Text(row("KSUSEECID")), "execution context identifier"),
     dump("sql_translation_profile_id", U32, R::Uint(row("KSUUDTXLP")), "SQL translation profile"),
