@@ -287,7 +287,11 @@ fn draw(
     let mut table = Table::new();
     table.load_style(style);
     table.set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(headings.into_iter().map(Cell::new));
+    let on_last_line = |heading: String| match heading.contains('\n') {
+        true => heading,
+        false => format!("\n{heading}"),
+    };
+    table.set_header(headings.into_iter().map(|h| Cell::new(on_last_line(h))));
     for row in cells {
         table.add_row(row.into_iter().map(Cell::new));
     }

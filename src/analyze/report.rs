@@ -167,6 +167,40 @@ impl Group {
             tstamps: Distinct::new(),
         }
     }
+
+    /// The group's row of the result; `trials` are the looks that intervals are to be computed of.
+    fn row(
+        mut self,
+        values: Vec<Value>,
+        total_us: u64,
+        watched: Option<f64>,
+        trials: Option<u64>,
+    ) -> Row {
+        let total_seconds = seconds(self.weight_us);
+        let aas = watched.map(|watched| total_seconds / watched);
+        let interval = match (aas, trials) {
+            (Some(aas), Some(trials)) => {
+                let scale = aas * trials as f64 / self.samples as f64;
+                aas::interval(self.samples, trials, scale)
+            }
+            _ => None,
+        };
+        Row {
+            values,
+            total_seconds,
+            aas,
+            pct: match total_us {
+                0 => 0.0,
+                total_us => 100.0 * self.weight_us as f64 / total_us as f64,
+            },
+            first_seen_us: self.first_us,
+            last_seen_us: self.last_us,
+            distinct_execs: self.execs.count(),
+            distinct_tstamps: self.tstamps.count(),
+            samples: self.samples,
+            interval,
+        }
+    }
 }
 
 /// The number of `value` in `known`; a new one if it is new.
@@ -260,10 +294,9 @@ impl Report {
         let mut key = vec![0u32; columns.len()];
         for row in 0..batch.num_rows() {
             let time_us = time.value(row);
-            if !in_window(&self.options, time_us)
-                || !(active.is_valid(row) && active.value(row))
-                || !kinds.take(row)
-            {
+            let is_active = active.is_valid(row) && active.value(row);
+            let wanted = is_active && in_window(&self.options, time_us) && kinds.take(row);
+            if !wanted {
                 continue;
             }
             for (part, column) in key.iter_mut().zip(&mut columns) {
@@ -331,15 +364,39 @@ impl Report {
 
     /// The result: the largest groups first, equal ones by their values.
     pub fn finish(mut self) -> ReportTable {
+        let elapsed_us = self.elapsed_us.values().copied().max().unwrap_or(0);
+        let watched = (elapsed_us > 0).then(|| seconds(elapsed_us));
+        let weights = self.groups.values().map(|g| g.weight_us);
+        let total_us = weights.fold(0, u64::saturating_add);
+        self.finish_meta(total_us, watched);
         let mut names = vec![Value::Null; self.symbols.len()];
         for (value, number) in self.symbols {
             names[number as usize] = value;
         }
-        let total_us: u64 = self.groups.values().map(|g| g.weight_us).sum();
-        let elapsed_us = self.elapsed_us.values().copied().max().unwrap_or(0);
-        let watched = (elapsed_us > 0).then(|| seconds(elapsed_us));
-        let trials = self.meta.rows_seen;
-        let intervals = self.options.intervals;
+        let mut sorted: Vec<(Vec<Value>, Group)> = self
+            .groups
+            .into_iter()
+            .map(|(key, group)| {
+                let values = key.iter().map(|number| names[*number as usize].clone());
+                (values.collect(), group)
+            })
+            .collect();
+        sorted.sort_by(|(a_values, a), (b_values, b)| {
+            (b.weight_us.cmp(&a.weight_us)).then_with(|| a_values.cmp(b_values))
+        });
+        sorted.truncate(self.options.top.unwrap_or(usize::MAX));
+        let trials = self.options.intervals.then_some(self.meta.rows_seen);
+        let rows = sorted
+            .into_iter()
+            .map(|(values, group)| group.row(values, total_us, watched, trials));
+        ReportTable {
+            rows: rows.collect(),
+            meta: self.meta,
+            groups: self.options.groups,
+        }
+    }
+
+    fn finish_meta(&mut self, total_us: u64, watched: Option<f64>) {
         let first = self.groups.values().map(|g| g.first_us).min();
         let last = self.groups.values().map(|g| g.last_us).max();
         let meta = &mut self.meta;
@@ -354,46 +411,6 @@ impl Report {
         };
         meta.from_us = self.options.from_us.or(self.first_us).or(first);
         meta.to_us = self.options.to_us.or(self.last_us).or(last);
-
-        let mut sorted: Vec<(Vec<Value>, Group)> = self
-            .groups
-            .into_iter()
-            .map(|(key, group)| {
-                let values = key.iter().map(|number| names[*number as usize].clone());
-                (values.collect(), group)
-            })
-            .collect();
-        sorted.sort_by(|(a_values, a), (b_values, b)| {
-            (b.weight_us.cmp(&a.weight_us)).then_with(|| a_values.cmp(b_values))
-        });
-        sorted.truncate(self.options.top.unwrap_or(usize::MAX));
-        let rows = sorted.into_iter().map(|(values, mut group)| {
-            let total_seconds = seconds(group.weight_us);
-            let aas = watched.map(|watched| total_seconds / watched);
-            let scale = aas.map(|aas| aas * trials as f64 / group.samples as f64);
-            Row {
-                values,
-                total_seconds,
-                aas,
-                pct: match total_us {
-                    0 => 0.0,
-                    total_us => 100.0 * group.weight_us as f64 / total_us as f64,
-                },
-                first_seen_us: group.first_us,
-                last_seen_us: group.last_us,
-                distinct_execs: group.execs.count(),
-                distinct_tstamps: group.tstamps.count(),
-                samples: group.samples,
-                interval: scale
-                    .filter(|_| intervals)
-                    .and_then(|scale| aas::interval(group.samples, trials, scale)),
-            }
-        });
-        ReportTable {
-            rows: rows.collect(),
-            meta: self.meta,
-            groups: self.options.groups,
-        }
     }
 }
 

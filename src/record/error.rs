@@ -31,7 +31,7 @@ pub enum RecordError {
         detail: String,
     },
     /// No such table in the recording.
-    #[error("{}: no table `{table}` in this recording; it has: {available}", path.display())]
+    #[error("{}: this recording has no rows of a table `{table}`; it has tables: {available}", path.display())]
     NoTable {
         /// The recording's directory.
         path: PathBuf,

@@ -187,8 +187,8 @@ impl HotFile {
             .seek(SeekFrom::Start(self.good_bytes))
             .and_then(|_| self.file.write_all(bytes));
         if let Err(error) = written {
-            let cut = self.file.set_len(self.good_bytes);
-            let error = cut.err().unwrap_or(error);
+            // If even this fails, the next try writes over what is there.
+            let _ = self.file.set_len(self.good_bytes);
             return Err(RecordError::io(&self.path, error));
         }
         self.good_bytes += bytes.len() as u64;
@@ -208,5 +208,73 @@ impl HotFile {
         self.file
             .sync_all()
             .map_err(|e| RecordError::io(&self.path, e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::RecordErrorKind;
+    use super::super::testing::{START_US, Sample, rows_of, samples, samples_schema};
+    use super::*;
+    use crate::record::hot_read::HotReader;
+
+    #[test]
+    fn a_full_disk_loses_nothing_that_was_taken() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("x.arrows");
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut hot = HotFile::start(full, path.clone(), samples_schema(), Vec::new()).unwrap();
+        let row = Sample {
+            tick: 1,
+            time_us: START_US,
+            weight_us: 1,
+            sid: 1,
+            kind: "USER",
+            event: None,
+            sql_id: None,
+            exec: None,
+            username: Some("SCOTT".to_owned()),
+            p1: None,
+            active: true,
+        };
+        let batch = samples(std::slice::from_ref(&row));
+        hot.append(std::slice::from_ref(&batch)).unwrap();
+        assert_eq!(hot.flush().unwrap_err().kind(), RecordErrorKind::DiskFull);
+        assert_eq!(hot.finish().unwrap_err().kind(), RecordErrorKind::DiskFull);
+        // There is room again.
+        hot.file = File::create(&path).unwrap();
+        hot.finish().unwrap();
+        let mut reader = HotReader::open(&path).unwrap();
+        assert_eq!(rows_of(&reader.next_batch().unwrap().unwrap()), vec![row]);
+        assert!(reader.next_batch().unwrap().is_none() && !reader.truncated());
+    }
+
+    #[test]
+    fn a_text_is_written_once_per_file() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("x.arrows");
+        let file = File::create(&path).unwrap();
+        let mut hot = HotFile::start(file, path.clone(), samples_schema(), Vec::new()).unwrap();
+        let long = "MODULE".repeat(50);
+        for tick in 0..100 {
+            let row = Sample {
+                tick,
+                time_us: START_US,
+                weight_us: 1,
+                sid: 1,
+                kind: "USER",
+                event: Some(format!("event {}", tick % 3)),
+                sql_id: None,
+                exec: None,
+                username: Some(long.clone()),
+                p1: None,
+                active: true,
+            };
+            hot.append(&[samples(&[row])]).unwrap();
+        }
+        hot.finish().unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let found = bytes.windows(long.len()).filter(|w| *w == long.as_bytes());
+        assert_eq!(found.count(), 1);
     }
 }

@@ -22,6 +22,8 @@
 //! Partition values are percent-encoded as Hive does; date and hour are of `sample_time`, in UTC.
 
 mod close;
+#[cfg(test)]
+mod damage_tests;
 mod error;
 mod hot;
 mod hot_read;

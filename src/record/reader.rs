@@ -109,7 +109,10 @@ impl Reader {
     /// # Errors
     /// [`RecordError::NoTable`], [`RecordError::Damaged`], or the file system's.
     pub fn schema(&self, table: &str) -> Result<SchemaRef, RecordError> {
-        let parts = self.parts(table)?;
+        self.schema_of(table, &self.parts(table)?)
+    }
+
+    fn schema_of(&self, table: &str, parts: &[Part]) -> Result<SchemaRef, RecordError> {
         let mut fields: Vec<FieldRef> = Vec::new();
         for part in parts.iter().rev() {
             let Some(schema) = Source::open(part)?.and_then(|source| source.schema()) else {
@@ -133,28 +136,35 @@ impl Reader {
         Ok(Arc::new(Schema::new(fields)))
     }
 
-    /// Reads `table` file by file in the order of time.
+    /// Reads `table` file by file in the order of time. The columns are those of the files of the
+    /// window.
     ///
     /// # Errors
     /// [`RecordError::NoTable`], [`RecordError::NoColumn`], [`RecordError::Damaged`], or the file
     /// system's.
     pub fn scan(&self, table: &str, options: &ScanOptions) -> Result<Scan, RecordError> {
-        let schema = self.schema(table)?;
-        let schema = match &options.columns {
-            None => schema,
-            Some(columns) => project(table, &schema, columns)?,
-        };
         let from_us = options.from_us.unwrap_or(i64::MIN);
         let to_us = options.to_us.unwrap_or(i64::MAX);
         let mut parts = self.parts(table)?;
+        let newest = parts.last().cloned();
         parts.retain(|part| {
             part.hour_us < to_us
                 && part.hour_us.saturating_add(HOUR_US) > from_us
+                && options.host.as_ref().is_none_or(|h| *h == part.host)
                 && options
                     .instance
                     .as_ref()
                     .is_none_or(|i| *i == part.instance)
         });
+        // Only files of the window are opened; with none there, the newest says the columns.
+        let schema = match (parts.is_empty(), newest) {
+            (true, Some(newest)) => self.schema_of(table, &[newest])?,
+            _ => self.schema_of(table, &parts)?,
+        };
+        let schema = match &options.columns {
+            None => schema,
+            Some(columns) => project(table, &schema, columns)?,
+        };
         parts.reverse();
         Ok(Scan {
             schema,
