@@ -1,5 +1,7 @@
 //! The shape of the project, checked by reading it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +9,15 @@ use std::process::Command;
 
 /// Modules from the bottom up: each may use only those before it.
 const ORDER: [&str; 10] = [
-    "memory", "discover", "blueprint", "plan", "walk", "decode", "sample", "record", "analyze",
+    "memory",
+    "discover",
+    "blueprint",
+    "plan",
+    "walk",
+    "decode",
+    "sample",
+    "record",
+    "analyze",
     "cli",
 ];
 
@@ -69,7 +79,9 @@ fn arrows_go_down_only() {
 
 #[test]
 fn the_arrow_check_sees_every_form() {
-    let seen = used_modules("use crate::{memory::Fault, sample::{self, Pacer}};\nlet x = crate::cli::main();\n// crate::walk::no\n");
+    let seen = used_modules(
+        "use crate::{memory::Fault, sample::{self, Pacer}};\nlet x = crate::cli::main();\n// crate::walk::no\n",
+    );
     assert_eq!(seen, BTreeSet::from(["memory", "sample", "cli"]));
 }
 
@@ -104,13 +116,23 @@ fn nothing_in_src_can_remove_a_segment_or_attach_for_writing() {
     for file in rust_files(&root().join("src")) {
         let text = fs::read_to_string(&file).unwrap();
         assert!(!text.contains("IPC_RMID"), "{}", file.display());
-        for word in ["PROT_WRITE", "process_vm_writev", "PTRACE", "map_mut", "shmget"] {
+        for word in [
+            "PROT_WRITE",
+            "process_vm_writev",
+            "PTRACE",
+            "map_mut",
+            "shmget",
+        ] {
             assert!(!text.contains(word), "{} has {word}", file.display());
         }
         for (at, _) in text.match_indices("shmat(") {
             let call = &text[at..(at + 120).min(text.len())];
             let is_call = text[..at].ends_with("libc::");
-            assert!(!is_call || call.contains("SHM_RDONLY"), "{}: {call}", file.display());
+            assert!(
+                !is_call || call.contains("SHM_RDONLY"),
+                "{}: {call}",
+                file.display()
+            );
         }
     }
 }
@@ -144,13 +166,18 @@ fn reader_and_simulator_share_nothing() {
     assert!(!manifest.contains("sgascope"), "sgasim depends on sgascope");
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let after_workspace = manifest.split("[lib]").nth(1).unwrap();
-    assert!(!after_workspace.contains("sgasim"), "sgascope depends on sgasim");
+    assert!(
+        !after_workspace.contains("sgasim"),
+        "sgascope depends on sgasim"
+    );
     for file in rust_files(&root().join("tools/sgasim")) {
         let text = fs::read_to_string(&file).unwrap();
         for line in text.lines() {
             let code = line.trim_start();
             assert!(
-                !(code.starts_with("use sgascope") || code.contains("#[path") || code.contains("include!(")),
+                !(code.starts_with("use sgascope")
+                    || code.contains("#[path")
+                    || code.contains("include!(")),
                 "{}: {line}",
                 file.display()
             );
@@ -164,17 +191,40 @@ fn reader_and_simulator_share_nothing() {
 fn the_product_is_free_of_c() {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let tree = Command::new(&cargo)
-        .args(["tree", "--package", "sgascope", "--edges", "normal,build", "--prefix", "none"])
+        .args([
+            "tree",
+            "--package",
+            "sgascope",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+        ])
         .args(["--format", "{p}", "--offline"])
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    assert!(
+        tree.status.success(),
+        "{}",
+        String::from_utf8_lossy(&tree.stderr)
+    );
     let tree = String::from_utf8(tree.stdout).unwrap();
     let names: BTreeSet<&str> = tree.lines().filter_map(|l| l.split(' ').next()).collect();
     assert!(names.len() > 50, "the tree was not read: {tree}");
-    for compiler in ["cc", "cmake", "bindgen", "pkg-config", "vcpkg", "nasm-rs", "autotools"] {
-        assert!(!names.contains(compiler), "{compiler} is in the product's tree");
+    for compiler in [
+        "cc",
+        "cmake",
+        "bindgen",
+        "pkg-config",
+        "vcpkg",
+        "nasm-rs",
+        "autotools",
+    ] {
+        assert!(
+            !names.contains(compiler),
+            "{compiler} is in the product's tree"
+        );
     }
     for name in &names {
         let native = name.ends_with("-sys") && !["linux-raw-sys", "windows-sys"].contains(name);

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use super::args::{BlueprintArgs, BlueprintCommand, Format, SourceArgs};
 use super::{Exit, Failure, table};
 
-use crate::blueprint::{
-    Blueprint, ExtractError, Hints, HintsError, checks, from_executable, show,
-};
+use crate::blueprint::{Blueprint, ExtractError, Hints, HintsError, checks, from_executable, show};
 use crate::decode::COLUMNS;
 use crate::plan::Verdict;
 use crate::sample::{Attachment, Source};
@@ -54,7 +52,10 @@ fn extract(binary: &Path, instance: Option<&str>, output: Option<&Path>) -> Resu
     let text = blueprint.to_json_pretty()? + "\n";
     match output {
         Some(path) => fs::write(path, text).map_err(|e| {
-            Failure::new(Exit::Damaged, format!("can't write {}: {e}", path.display()))
+            Failure::new(
+                Exit::Damaged,
+                format!("can't write {}: {e}", path.display()),
+            )
         })?,
         None => std::io::stdout().lock().write_all(text.as_bytes())?,
     }
@@ -86,17 +87,21 @@ fn events_of(
 fn load(path: &Path) -> Result<Blueprint, Failure> {
     let bytes = fs::read(path).map_err(|e| {
         let failure = Failure::from(e);
-        Failure::new(failure.exit, format!("can't read {}: {}", path.display(), failure.message))
+        Failure::new(
+            failure.exit,
+            format!("can't read {}: {}", path.display(), failure.message),
+        )
     })?;
     Ok(Blueprint::from_json(&bytes, &path.display().to_string())?)
 }
 
 /// Field names that recipes know, so that a blueprint's other names are worth a remark.
 fn known_fields() -> Vec<&'static str> {
-    let mut names: Vec<&str> = crate::decode::columns::needs_of(&COLUMNS.iter().collect::<Vec<_>>())
-        .into_iter()
-        .flat_map(|n| std::iter::once(n.field).chain(n.via))
-        .collect();
+    let mut names: Vec<&str> =
+        crate::decode::columns::needs_of(&COLUMNS.iter().collect::<Vec<_>>())
+            .into_iter()
+            .flat_map(|n| std::iter::once(n.field).chain(n.via))
+            .collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -117,16 +122,35 @@ fn check(path: &Path, format: Format) -> Result<Exit, Failure> {
                 writeln!(out)?;
             }
         }
-        Format::Csv => return Err(Failure::new(Exit::Usage, "check prints -f table, json or jsonl")),
+        Format::Csv => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "check prints -f table, json or jsonl",
+            ));
+        }
         Format::Table => {
             for finding in &findings {
                 writeln!(out, "{finding}")?;
             }
-            let verdict = if checks::usable(&findings) { "usable" } else { "not usable" };
-            writeln!(out, "{}: {verdict}, {} findings by {} rules", blueprint.id, findings.len(), checks::RULES.len())?;
+            let verdict = if checks::usable(&findings) {
+                "usable"
+            } else {
+                "not usable"
+            };
+            writeln!(
+                out,
+                "{}: {verdict}, {} findings by {} rules",
+                blueprint.id,
+                findings.len(),
+                checks::RULES.len()
+            )?;
         }
     }
-    Ok(if checks::usable(&findings) { Exit::Ok } else { Exit::Nothing })
+    Ok(if checks::usable(&findings) {
+        Exit::Ok
+    } else {
+        Exit::Nothing
+    })
 }
 
 fn show(file: Option<&Path>, source: &SourceArgs) -> Result<Exit, Failure> {
@@ -138,7 +162,12 @@ fn show(file: Option<&Path>, source: &SourceArgs) -> Result<Exit, Failure> {
     let given: Option<PathBuf> = file.map(Path::to_owned).or_else(|| source.blueprint());
     let attachment = Attachment::open(&source.source(), given.as_deref())?;
     write!(out, "{}", show::summary(&attachment.blueprint))?;
-    writeln!(out, "\nTried on {} ({})", attachment.name, attachment.space.kind())?;
+    writeln!(
+        out,
+        "\nTried on {} ({})",
+        attachment.name,
+        attachment.space.kind()
+    )?;
     let mut rows = table::new(&["  field", "verdict", "offset", "agreed", "tested"]);
     for o in &attachment.accepted.outcomes {
         let (verdict, offset) = match o.verdict {

@@ -91,7 +91,15 @@ fn text(survey: &Survey, versions: &[Version]) -> String {
     }
     if !survey.orphans.is_empty() {
         text.push_str("\nsegments without a live PMON\n");
-        let mut rows = table::new(&["  shmid", "key", "bytes", "owner", "nattch", "creator pid", "why"]);
+        let mut rows = table::new(&[
+            "  shmid",
+            "key",
+            "bytes",
+            "owner",
+            "nattch",
+            "creator pid",
+            "why",
+        ]);
         for o in &survey.orphans {
             rows.add_row(vec![
                 format!("  {}", o.shmid),
@@ -129,7 +137,10 @@ fn one(instance: &Instance, version: &Version) -> String {
         "{}  PMON {}  {}  {}  {}\n",
         instance.sid,
         instance.pid,
-        instance.user.clone().unwrap_or_else(|| instance.uid.to_string()),
+        instance
+            .user
+            .clone()
+            .unwrap_or_else(|| instance.uid.to_string()),
         version.release.as_deref().unwrap_or("release unknown"),
         memory,
     );
@@ -156,7 +167,9 @@ fn one(instance: &Instance, version: &Version) -> String {
         line("note", note);
     }
     let unknown = || "?".to_owned();
-    let mut rows = table::new(&["  shmid", "key", "address", "bytes", "mode", "owner", "nattch", "maps"]);
+    let mut rows = table::new(&[
+        "  shmid", "key", "address", "bytes", "mode", "owner", "nattch", "maps",
+    ]);
     for s in &instance.segments {
         rows.add_row(vec![
             format!("  {}", s.shmid),
@@ -179,7 +192,11 @@ fn one(instance: &Instance, version: &Version) -> String {
         text.push_str(&format!(
             "  {} granule files in use, {bytes} bytes, {} unused\n",
             used.count(),
-            instance.granules.iter().filter(|g| g.size == Some(0)).count(),
+            instance
+                .granules
+                .iter()
+                .filter(|g| g.size == Some(0))
+                .count(),
         ));
     }
     text

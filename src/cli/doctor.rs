@@ -22,7 +22,10 @@ pub fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
             }
         }
         Format::Csv => {
-            return Err(Failure::new(Exit::Usage, "doctor prints -f table, json or jsonl"));
+            return Err(Failure::new(
+                Exit::Usage,
+                "doctor prints -f table, json or jsonl",
+            ));
         }
     }
     Ok(match diagnosis.verdict {
@@ -47,7 +50,12 @@ fn text(diagnosis: &Diagnosis) -> String {
             f.detail.clone(),
         ]);
         if !f.advice.is_empty() {
-            rows.add_row(vec![String::new(), String::new(), String::new(), format!("→ {}", f.advice)]);
+            rows.add_row(vec![
+                String::new(),
+                String::new(),
+                String::new(),
+                format!("→ {}", f.advice),
+            ]);
         }
     }
     let verdict = match diagnosis.verdict {

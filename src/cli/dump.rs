@@ -15,8 +15,17 @@ use crate::sample::{Attachment, Snapshot};
 
 /// Columns of the table for people.
 const TABLE_COLUMNS: &[&str] = &[
-    "sid", "serial_no", "session_kind", "status", "username", "program", "sql_id", "state", "event",
-    "seconds_in_wait", "machine",
+    "sid",
+    "serial_no",
+    "session_kind",
+    "status",
+    "username",
+    "program",
+    "sql_id",
+    "state",
+    "event",
+    "seconds_in_wait",
+    "machine",
 ];
 
 pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
@@ -35,7 +44,10 @@ pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
         .collect();
     let mut out: Box<dyn Write> = match &args.output {
         Some(path) => Box::new(BufWriter::new(File::create(path).map_err(|e| {
-            Failure::new(Exit::Damaged, format!("can't write {}: {e}", path.display()))
+            Failure::new(
+                Exit::Damaged,
+                format!("can't write {}: {e}", path.display()),
+            )
         })?)),
         None => Box::new(std::io::stdout().lock()),
     };
@@ -57,7 +69,11 @@ pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
         Format::Table => write!(out, "{}", text(&snapshot, &rows, &shown))?,
     }
     out.flush()?;
-    Ok(if rows.is_empty() { Exit::Nothing } else { Exit::Ok })
+    Ok(if rows.is_empty() {
+        Exit::Nothing
+    } else {
+        Exit::Ok
+    })
 }
 
 fn chosen(args: &DumpArgs) -> Result<Vec<String>, Failure> {
@@ -71,7 +87,10 @@ fn chosen(args: &DumpArgs) -> Result<Vec<String>, Failure> {
         return Ok(names.into_iter().chain(with_text).collect());
     }
     let names: Vec<String> = args.columns.iter().map(|c| c.to_lowercase()).collect();
-    if let Some(wrong) = names.iter().find(|n| !known.contains(&n.as_str()) && *n != "sql_text") {
+    if let Some(wrong) = names
+        .iter()
+        .find(|n| !known.contains(&n.as_str()) && *n != "sql_text")
+    {
         return Err(Failure::new(
             Exit::Usage,
             format!("no column {wrong}; see sgascope dump --list-columns"),
@@ -87,9 +106,7 @@ fn wanted(row: &Map<String, Json>, recursive: RecursiveArg, filters: &[Filter]) 
         RecursiveArg::Exclude => !is_recursive,
         RecursiveArg::Only => is_recursive,
     };
-    kind && filters
-        .iter()
-        .all(|f| filter::matches(f, &row[&f.column]))
+    kind && filters.iter().all(|f| filter::matches(f, &row[&f.column]))
 }
 
 fn plain(value: &Json) -> String {
@@ -107,7 +124,11 @@ fn picked(row: &Map<String, Json>, columns: &[String]) -> Json {
     Json::Object(pairs.collect())
 }
 
-fn write_csv(out: &mut dyn Write, rows: &[&Map<String, Json>], columns: &[String]) -> Result<(), Failure> {
+fn write_csv(
+    out: &mut dyn Write,
+    rows: &[&Map<String, Json>],
+    columns: &[String],
+) -> Result<(), Failure> {
     writeln!(out, "{}", columns.join(","))?;
     for row in rows {
         let cells: Vec<String> = columns
@@ -171,7 +192,13 @@ fn count(value: &Json, what: &str) -> String {
 fn list_columns() -> Result<Exit, Failure> {
     let mut rows = table::new(&["column", "in recordings", "meaning"]);
     for c in crate::decode::COLUMNS {
-        let Column { name, ash, scope, help, .. } = c;
+        let Column {
+            name,
+            ash,
+            scope,
+            help,
+            ..
+        } = c;
         let (dump, sample) = match scope {
             crate::decode::Scope::Dump => (*name, ""),
             crate::decode::Scope::Sample => ("", *ash),

@@ -12,9 +12,9 @@ pub fn parse(words: &[String]) -> Result<Vec<Filter>, Failure> {
     words
         .iter()
         .map(|word| {
-            let mut filter: Filter = word
-                .parse()
-                .map_err(|e: crate::analyze::AnalyzeError| Failure::new(Exit::Usage, e.to_string()))?;
+            let mut filter: Filter = word.parse().map_err(|e: crate::analyze::AnalyzeError| {
+                Failure::new(Exit::Usage, e.to_string())
+            })?;
             let meant = columns
                 .iter()
                 .find(|c| c.name == filter.column)

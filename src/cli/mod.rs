@@ -30,7 +30,11 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(e) => {
             // clap prints help and version on stdout with code 0, usage errors on stderr
-            let code = if e.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let code = if e.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            };
             let _ = e.print();
             return code.into();
         }

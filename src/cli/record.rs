@@ -16,9 +16,7 @@ use crate::decode::text::Charset;
 use crate::discover::Watch;
 use crate::record::{RecordError, RecordErrorKind, Recorder, RecordingMeta, Summary};
 use crate::sample::rows::statement_batch;
-use crate::sample::{
-    Attachment, Ended, RunStats, SampleRows, Sampler, SamplerOptions, SqlTexts,
-};
+use crate::sample::{Attachment, Ended, RunStats, SampleRows, Sampler, SamplerOptions, SqlTexts};
 use crate::walk::{Frame, Select, Walker};
 
 /// Frames that may wait for the writer before ticks are dropped.
@@ -63,7 +61,11 @@ pub fn run(args: &RecordArgs, quiet: bool) -> Result<Exit, Failure> {
     let decoder = Decoder::new(&attachment.blueprint, &bound, &columns);
     let walker = Walker::new(bound, select).ok_or_else(|| attachment.lacks_gate())?;
     let recorder = Recorder::create(&args.output, meta(args, &attachment))?;
-    let rows = SampleRows::new(decoder.columns(), &attachment.name, &attachment.blueprint.id);
+    let rows = SampleRows::new(
+        decoder.columns(),
+        &attachment.name,
+        &attachment.blueprint.id,
+    );
     let charset = Charset::named(attachment.blueprint.charset.as_deref());
     let texts = SqlTexts::new(attachment.accepted.handle, charset)
         .filter(|_| args.sql_text == SqlTextArg::Full);
@@ -112,15 +114,23 @@ pub fn run(args: &RecordArgs, quiet: bool) -> Result<Exit, Failure> {
     match (ended, gone) {
         (_, Some(reason)) => Err(Failure::new(
             Exit::NoInstance,
-            format!("the instance went away: {reason}; the recording up to there is closed in {}", args.output.display()),
+            format!(
+                "the instance went away: {reason}; the recording up to there is closed in {}",
+                args.output.display()
+            ),
         )),
-        (Ended::NoConsumer, None) => Err(Failure::new(Exit::Damaged, "the writer ended early; this is a defect")),
+        (Ended::NoConsumer, None) => Err(Failure::new(
+            Exit::Damaged,
+            "the writer ended early; this is a defect",
+        )),
         (Ended::Duration | Ended::Stopped, None) => Ok(Exit::Ok),
     }
 }
 
 fn meta(args: &RecordArgs, attachment: &Attachment) -> RecordingMeta {
-    let host = nix::unistd::gethostname().ok().and_then(|h| h.into_string().ok());
+    let host = nix::unistd::gethostname()
+        .ok()
+        .and_then(|h| h.into_string().ok());
     RecordingMeta {
         host: host.unwrap_or_else(|| "unknown".into()),
         instance: attachment.name.clone(),
@@ -151,28 +161,30 @@ fn watch(
     let mut watch = attachment.instance.as_ref().map(Watch::new);
     // the identity string is read through an attachment of its own lifetime: this thread ends with the run
     let attachment = attachment.clone();
-    let thread = std::thread::Builder::new().name("watch".into()).spawn(move || {
-        loop {
-            if interrupted.load(Ordering::Relaxed) {
-                stop.store(true, Ordering::Relaxed);
-            }
-            if stop.load(Ordering::Relaxed) {
-                return None;
-            }
-            let gone = match watch.as_mut().map(Watch::check) {
-                Some(Err(gone)) => Some(gone.to_string()),
-                Some(Ok(())) if !attachment.still_named() => {
-                    Some("its identity string changed".to_owned())
+    let thread = std::thread::Builder::new()
+        .name("watch".into())
+        .spawn(move || {
+            loop {
+                if interrupted.load(Ordering::Relaxed) {
+                    stop.store(true, Ordering::Relaxed);
                 }
-                _ => None,
-            };
-            if gone.is_some() {
-                stop.store(true, Ordering::Relaxed);
-                return gone;
+                if stop.load(Ordering::Relaxed) {
+                    return None;
+                }
+                let gone = match watch.as_mut().map(Watch::check) {
+                    Some(Err(gone)) => Some(gone.to_string()),
+                    Some(Ok(())) if !attachment.still_named() => {
+                        Some("its identity string changed".to_owned())
+                    }
+                    _ => None,
+                };
+                if gone.is_some() {
+                    stop.store(true, Ordering::Relaxed);
+                    return gone;
+                }
+                std::thread::sleep(WATCH_EVERY);
             }
-            std::thread::sleep(WATCH_EVERY);
-        }
-    })?;
+        })?;
     Ok(thread)
 }
 
@@ -215,7 +227,12 @@ impl Writer {
     fn take(&mut self, frame: &Frame) {
         if let Some(texts) = &mut self.texts {
             for i in 0..frame.len() {
-                texts.look(&*self.attachment.space, &mut self.decoder, frame.row(i), frame.wall_ns);
+                texts.look(
+                    &*self.attachment.space,
+                    &mut self.decoder,
+                    frame.row(i),
+                    frame.wall_ns,
+                );
             }
         }
         self.rows.append(frame, &mut self.decoder);

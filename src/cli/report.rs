@@ -49,7 +49,11 @@ pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     let report = report_recording(&reader, &options)?;
     let mut out = std::io::stdout().lock();
     write!(out, "{}", rendered(&report, args.format)?)?;
-    Ok(if report.rows.is_empty() { Exit::Nothing } else { Exit::Ok })
+    Ok(if report.rows.is_empty() {
+        Exit::Nothing
+    } else {
+        Exit::Ok
+    })
 }
 
 fn rendered(report: &ReportTable, format: Format) -> Result<String, Failure> {

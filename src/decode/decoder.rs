@@ -51,6 +51,7 @@ struct CoreFields {
     idle: Option<FieldRef>,
     event: Option<FieldRef>,
     wait: Option<FieldRef>,
+    seq: Option<FieldRef>,
     model: Option<FieldRef>,
     ordinal: Option<FieldRef>,
     sql_address: Option<FieldRef>,
@@ -87,6 +88,7 @@ impl Decoder {
                 idle: core_need(1),
                 event: core_need(2),
                 wait: core_need(3),
+                seq: place(row("KSUSESEQ")),
                 model: core_need(4),
                 sql_address: core_need(5),
                 sql_hash: core_need(6),
@@ -206,8 +208,10 @@ impl Core {
         field.map_or(0, |f| f.uint(words))
     }
 
+    /// Waiting now, by the gate's own rule: KSUSETIM = 0 and SEQ# ≠ 0.
     fn waiting(&self, words: &[u64]) -> bool {
         self.fields.wait.is_some_and(|f| f.int(words) == 0)
+            && self.fields.seq.is_none_or(|f| f.uint(words) != 0)
     }
 
     fn kind(&self, words: &[u64]) -> u64 {
@@ -225,7 +229,8 @@ impl Core {
         let wrong_slot = f
             .ordinal
             .is_some_and(|o| o.uint(words) != u64::from(slot) + 1);
-        let wrong_event = !self.events.events.is_empty() && f.event.is_some() && self.event(words).is_none();
+        let wrong_event =
+            !self.events.events.is_empty() && f.event.is_some() && self.event(words).is_none();
         let wrong_wait = f.wait.is_some_and(|w| w.int(words) < -2);
         if wrong_slot || wrong_event || wrong_wait {
             quality = quality.with(Quality::IMPLAUSIBLE);
@@ -267,11 +272,15 @@ fn compile(column: &Column, bound: &BoundPlan, core: &Core) -> Result<Op, String
         Recipe::NotStored(why) => return Err(why.to_owned()),
         Recipe::RowAddress => Box::new(|_, r| Value::Address(r.addr.0)),
         Recipe::Slot => Box::new(|_, r| Value::Uint(u64::from(r.slot) + 1)),
-        Recipe::Uint(n) => number(need(n)?, |v| Value::Uint(v)),
+        Recipe::Uint(n) => number(need(n)?, Value::Uint),
         Recipe::UintNull(n, null) => number(need(n)?, move |v| {
-            if v == null { Value::Null } else { Value::Uint(v) }
+            if v == null {
+                Value::Null
+            } else {
+                Value::Uint(v)
+            }
         }),
-        Recipe::Raw(n) => number(need(n)?, |v| Value::Raw(v)),
+        Recipe::Raw(n) => number(need(n)?, Value::Raw),
         Recipe::Address(n) => number(need(n)?, |v| match v {
             0 => Value::Null,
             v => Value::Address(v),
@@ -309,7 +318,10 @@ fn compile(column: &Column, bound: &BoundPlan, core: &Core) -> Result<Op, String
                 }
             })
         }
-        Recipe::ProcessAddress => process_address(need(row("owner"))?, need(crate::plan::via("owner", "owner"))?),
+        Recipe::ProcessAddress => process_address(
+            need(row("owner"))?,
+            need(crate::plan::via("owner", "owner"))?,
+        ),
         Recipe::SqlId => {
             need(row("sql_id_high"))?;
             need(row("KSUSESQH"))?;
@@ -450,13 +462,23 @@ impl Core {
             Special::Status => self.status(words),
             Special::Type | Special::SessionKind => self.session_kind(words, special),
             Special::SessionType => Value::Text(
-                if self.kind(words) & 16 != 0 { "BACKGROUND" } else { "FOREGROUND" }.into(),
+                if self.kind(words) & 16 != 0 {
+                    "BACKGROUND"
+                } else {
+                    "FOREGROUND"
+                }
+                .into(),
             ),
             Special::InVSession => Value::Bool(self.kind(words) & 1 != 0),
             Special::Sniped => Value::Bool(Self::get(self.fields.idle, words) & 2 != 0),
             Special::IsActive => Value::Bool(self.is_active(words)),
             Special::SessionState => Value::Text(
-                if self.waiting(words) { "WAITING" } else { "ON CPU" }.into(),
+                if self.waiting(words) {
+                    "WAITING"
+                } else {
+                    "ON CPU"
+                }
+                .into(),
             ),
             Special::State | Special::WaitTime => self.wait_state(words, special),
             Special::SecondsInWait => {

@@ -95,7 +95,11 @@ mod tests {
         assert_eq!(decode("WE8MSWIN1252", b"Gr\xfc\xdfe \x80"), "Grüße €");
         assert_eq!(decode("WE8ISO8859P1", b"Gr\xfc\xdfe"), "Grüße");
         assert_eq!(decode("JA16SJIS", b"\x93\xfa\x96\x7b"), "日本");
-        assert_eq!(decode("AL32UTF8", &"日本".as_bytes()[..5]), "日", "cut off at the width");
+        assert_eq!(
+            decode("AL32UTF8", &"日本".as_bytes()[..5]),
+            "日",
+            "cut off at the width"
+        );
         assert_eq!(decode("AL32UTF8", b"a\xffb"), "a\u{fffd}b");
         assert_eq!(Charset::named(None).decode(b"Gr\xfc\xdfe"), "Grüße");
         assert_eq!(Charset::named(None).decode("Grüße".as_bytes()), "Grüße");

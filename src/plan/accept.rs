@@ -86,7 +86,13 @@ impl Accepted {
         }
     }
 
-    fn record(&mut self, strukt: &str, field: &str, verdict: Verdict, (agreed, tested): (usize, usize)) {
+    fn record(
+        &mut self,
+        strukt: &str,
+        field: &str,
+        verdict: Verdict,
+        (agreed, tested): (usize, usize),
+    ) {
         self.verdicts
             .insert((strukt.to_owned(), field.to_owned()), verdict.clone());
         self.outcomes.push(Outcome {
@@ -174,9 +180,19 @@ impl Trial<'_> {
                 found: "no such array at any offset tried".into(),
             });
         };
-        self.accepted.record(&base.strukt, &base.field, Verdict::Accepted(found.base), found.score);
+        self.accepted.record(
+            &base.strukt,
+            &base.field,
+            Verdict::Accepted(found.base),
+            found.score,
+        );
         if let Some(at) = found.count {
-            self.accepted.record(&count.strukt, &count.field, Verdict::Accepted(at), found.score);
+            self.accepted.record(
+                &count.strukt,
+                &count.field,
+                Verdict::Accepted(at),
+                found.score,
+            );
         }
         self.accepted.sessions = RowTable::place(self.space, found.addrs, reach);
         Ok(())
@@ -186,8 +202,10 @@ impl Trial<'_> {
     /// they are. (At another offset stands the state object's type, alike in all rows.)
     fn used_flag(&mut self) {
         let row = self.row_struct_name();
-        let (Some(flag), Some(kind)) = (self.session_field("KSSPAFLG"), self.session_field("KSUSEFLG"))
-        else {
+        let (Some(flag), Some(kind)) = (
+            self.session_field("KSSPAFLG"),
+            self.session_field("KSUSEFLG"),
+        ) else {
             return;
         };
         if flag.accept.is_none() {
@@ -198,9 +216,12 @@ impl Trial<'_> {
         };
         let mut result = (Verdict::Untested, (0, 0));
         for offset in std::iter::once(flag.offset).chain(flag.alternatives.iter().copied()) {
-            let set = self.accepted.sessions.addrs.iter().filter(|addr| {
-                value(addr, offset, 1).is_some_and(|v| v & 1 != 0)
-            });
+            let set = self
+                .accepted
+                .sessions
+                .addrs
+                .iter()
+                .filter(|addr| value(addr, offset, 1).is_some_and(|v| v & 1 != 0));
             let mut score = (0, 0);
             for addr in set {
                 score.1 += 1;
@@ -259,13 +280,28 @@ impl Trial<'_> {
             .find_map(|offset| self.try_array(&array, offset, holder.field(&count.field), &check));
         match found {
             Some(found) => {
-                self.accepted.record(&base.strukt, &base.field, Verdict::Accepted(found.base), found.score);
+                self.accepted.record(
+                    &base.strukt,
+                    &base.field,
+                    Verdict::Accepted(found.base),
+                    found.score,
+                );
                 if let Some(at) = found.count {
-                    self.accepted.record(&count.strukt, &count.field, Verdict::Accepted(at), found.score);
+                    self.accepted.record(
+                        &count.strukt,
+                        &count.field,
+                        Verdict::Accepted(at),
+                        found.score,
+                    );
                 }
                 self.accepted.processes = RowTable::place(self.space, found.addrs, reach);
             }
-            None => self.accepted.record(&base.strukt, &base.field, Verdict::Refused, (0, owners.len())),
+            None => self.accepted.record(
+                &base.strukt,
+                &base.field,
+                Verdict::Refused,
+                (0, owners.len()),
+            ),
         }
     }
 
@@ -314,7 +350,11 @@ impl Trial<'_> {
         let entry = self.space.read_u64(table).ok()?;
         self.space.locate(TargetAddr(entry), 8).ok();
         let claimed: Vec<u64> = count
-            .map(|f| std::iter::once(f.offset).chain(f.alternatives.iter().copied()).collect())
+            .map(|f| {
+                std::iter::once(f.offset)
+                    .chain(f.alternatives.iter().copied())
+                    .collect()
+            })
             .unwrap_or_default();
         let near = (8..=32).step_by(4).map(|d| offset + d);
         let mut best: Option<Found> = None;
@@ -406,7 +446,8 @@ impl Trial<'_> {
             ("sql_id_low", claimed.id_low, both.handle_id),
         ] {
             if offset.is_some() {
-                self.accepted.record("kglhd", name, verdict(offset, score), score);
+                self.accepted
+                    .record("kglhd", name, verdict(offset, score), score);
             }
         }
         let keep = |name: &str, accepted: &Accepted| match accepted
@@ -430,7 +471,8 @@ impl Trial<'_> {
             ("prev_sql_id_high", previous.row_id),
         ] {
             if let Some(offset) = self.session_field(name).map(|f| f.offset) {
-                self.accepted.record(&row, name, verdict(Some(offset), score), score);
+                self.accepted
+                    .record(&row, name, verdict(Some(offset), score), score);
             }
         }
     }
@@ -462,7 +504,10 @@ impl Trial<'_> {
                 tally.1 += 1;
                 tally.0 += usize::from(right);
             };
-            score(handle::claimed_id(self.space, at, layout) == Some(id), &mut proofs.handle_id);
+            score(
+                handle::claimed_id(self.space, at, layout) == Some(id),
+                &mut proofs.handle_id,
+            );
             let length = layout
                 .text_len
                 .and_then(|o| read_uint(self.space, at.checked_add(o)?, 4).ok());
@@ -502,7 +547,8 @@ impl Trial<'_> {
                     break;
                 }
             }
-            self.accepted.record(&row.name, &field.name, result.0.clone(), result.1);
+            self.accepted
+                .record(&row.name, &field.name, result.0.clone(), result.1);
             if matches!(result.0, Verdict::Accepted(_)) {
                 self.trust_target(field);
             }
@@ -521,7 +567,12 @@ impl Trial<'_> {
         for field in target.fields.iter().filter(|f| f.accept.is_some()) {
             let key = (target.name.clone(), field.name.clone());
             if !self.accepted.verdicts.contains_key(&key) {
-                self.accepted.record(&target.name, &field.name, Verdict::Accepted(field.offset), (0, 0));
+                self.accepted.record(
+                    &target.name,
+                    &field.name,
+                    Verdict::Accepted(field.offset),
+                    (0, 0),
+                );
             }
         }
     }
@@ -644,7 +695,8 @@ impl Trial<'_> {
     }
 
     fn row_struct_name(&self) -> String {
-        self.blueprint_row().map_or_else(|_| String::new(), |s| s.name.clone())
+        self.blueprint_row()
+            .map_or_else(|_| String::new(), |s| s.name.clone())
     }
 
     fn session_field(&self, name: &str) -> Option<&Field> {

@@ -48,7 +48,7 @@ impl RowTable {
 
 /// State objects are 8-byte aligned; a row pointer that isn't is damage.
 fn aligned(addr: TargetAddr, len: u64) -> Result<(), Fault> {
-    if addr.0 % 8 == 0 {
+    if addr.0.is_multiple_of(8) {
         Ok(())
     } else {
         Err(Fault {

@@ -81,7 +81,10 @@ mod tests {
 
     #[test]
     fn bytes_keep_memory_order() {
-        let row = [u64::from_le_bytes(*b"abcdefgh"), u64::from_le_bytes(*b"ijklmnop")];
+        let row = [
+            u64::from_le_bytes(*b"abcdefgh"),
+            u64::from_le_bytes(*b"ijklmnop"),
+        ];
         let mut out = [0u8; 6];
         assert_eq!(field(5, 6).bytes(&row, &mut out), 6);
         assert_eq!(&out, b"fghijk");

@@ -118,10 +118,7 @@ pub fn compile(
             ),
         });
     }
-    let mut rows: Vec<Need> = needs
-        .iter()
-        .map(|n| n.via.map_or(*n, super::row))
-        .collect();
+    let mut rows: Vec<Need> = needs.iter().map(|n| n.via.map_or(*n, super::row)).collect();
     rows.sort_unstable();
     rows.dedup();
     rows.retain(|n| build.plan.field(*n).is_none());
@@ -149,14 +146,10 @@ impl Builder<'_> {
                 Err(why) => Err(why),
             };
         }
-        let reason = strukt
-            .absent
-            .iter()
-            .find(|a| a.name == name)
-            .map_or_else(
-                || format!("{}.{name} is not in the blueprint", strukt.name),
-                |a| format!("{name} is not stored: {}", a.reason),
-            );
+        let reason = strukt.absent.iter().find(|a| a.name == name).map_or_else(
+            || format!("{}.{name} is not in the blueprint", strukt.name),
+            |a| format!("{name} is not stored: {}", a.reason),
+        );
         Err(reason)
     }
 
@@ -264,7 +257,9 @@ impl Builder<'_> {
         bytes: u32,
         is_text: bool,
     ) -> Option<u8> {
-        let number = u8::try_from(self.plan.chases.len()).ok().filter(|n| *n < 64)?;
+        let number = u8::try_from(self.plan.chases.len())
+            .ok()
+            .filter(|n| *n < 64)?;
         self.plan.chases.push(Chase {
             pointer,
             offset,

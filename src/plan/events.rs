@@ -131,7 +131,9 @@ fn live(
         .ok_or_else(|| format!("the blueprint has no anchor {}", base.anchor))?;
     let table = TargetAddr(space.read_u64(start).map_err(|f| f.to_string())?);
     let offset = |name: &str| row.field(name).map(|f| (f.offset, f.size));
-    let name_at = offset("KSLEDNAM").ok_or("X$KSLED.KSLEDNAM is not in the blueprint")?.0;
+    let name_at = offset("KSLEDNAM")
+        .ok_or("X$KSLED.KSLEDNAM is not in the blueprint")?
+        .0;
     let mut events = Vec::new();
     for i in 0..count.unwrap_or(MAX_EVENTS).min(MAX_EVENTS) {
         let Some(at) = i.checked_mul(*stride).and_then(|o| table.checked_add(o)) else {

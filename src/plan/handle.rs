@@ -45,7 +45,11 @@ pub fn sql_id_text(id: u64) -> String {
     (0..13)
         .rev()
         .map(|i| {
-            let five = if i == 12 { id >> 60 } else { id >> (i * 5) & 31 };
+            let five = if i == 12 {
+                id >> 60
+            } else {
+                id >> (i * 5) & 31
+            };
             DIGITS[five as usize] as char
         })
         .collect()
@@ -121,7 +125,9 @@ fn read_to_nul(space: &dyn AddressSpace, at: TargetAddr, max: usize) -> Option<V
         let from = text.len();
         let n = PIECE.min(room - from);
         text.resize(from + n, 0);
-        space.read_bytes(spot, from as u64, &mut text[from..]).ok()?;
+        space
+            .read_bytes(spot, from as u64, &mut text[from..])
+            .ok()?;
         if let Some(nul) = text[from..].iter().position(|b| *b == 0) {
             text.truncate(from + nul);
             return Some(text);
@@ -138,7 +144,11 @@ mod tests {
     const PAIRS: [(&str, &str, u32); 4] = [
         ("select * from dual", "a5ks9fhw2v9s1", 942_515_969),
         ("select 'Slavik' from dual", "29schpgjyfxux", 3_823_597_405),
-        ("BEGIN pkg.fill_memory; END;\n", "fr9uqhy2xzj6n", 2_246_034_644),
+        (
+            "BEGIN pkg.fill_memory; END;\n",
+            "fr9uqhy2xzj6n",
+            2_246_034_644,
+        ),
         (
             "update hr.employees set phone_number='650.555.1212' where employee_id = 110",
             "6smgtv6h8958b",

@@ -129,9 +129,7 @@ impl Attachment {
         given: Option<Blueprint>,
     ) -> Result<Attachment, AttachError> {
         let space: Arc<dyn AddressSpace> = Arc::from(discover::open_memory(&instance, via)?);
-        let path = instance
-            .executable(is_oracle)
-            .map(|e| e.path.clone());
+        let path = instance.executable(is_oracle).map(|e| e.path.clone());
         let exe = path.as_deref().and_then(|p| ExeReader::open(p).ok());
         let build_id = exe.as_ref().and_then(ExeReader::build_id);
         let (chosen, forced) = match (given, build_id) {
@@ -155,9 +153,8 @@ impl Attachment {
     ) -> Result<Blueprint, AttachError> {
         let registry = Registry::of_user();
         let known = build_id.map(|id| registry.by_build_id(id)).transpose();
-        match known.map_err(|e| AttachError::NoBlueprint(e.to_string()))? {
-            Some(Some(entry)) => return Ok(entry.blueprint.clone()),
-            Some(None) | None => {}
+        if let Some(Some(entry)) = known.map_err(|e| AttachError::NoBlueprint(e.to_string()))? {
+            return Ok(entry.blueprint.clone());
         }
         let Some(path) = path else {
             let tried: Vec<String> = instance
@@ -171,7 +168,11 @@ impl Attachment {
             return Err(AttachError::NoBlueprint(format!(
                 "no blueprint for instance {}: its executable can't be read, so neither its build-id nor its layouts are known; tried {}; run as its owner or root, or name one with --blueprint FILE",
                 instance.sid,
-                if tried.is_empty() { "nothing (PMON's environment is unreadable)".to_owned() } else { tried.join(", ") }
+                if tried.is_empty() {
+                    "nothing (PMON's environment is unreadable)".to_owned()
+                } else {
+                    tried.join(", ")
+                }
             )));
         };
         let failed = |e: String| {
@@ -344,7 +345,9 @@ fn identity_string(space: &dyn AddressSpace, blueprint: &Blueprint) -> Option<St
     let anchor = blueprint.anchor(SID_ANCHOR)?;
     let mut bytes = [0u8; MAX_SID];
     let n = (anchor.size.clamp(1, MAX_SID as u64)) as usize;
-    space.read(TargetAddr(anchor.address), &mut bytes[..n]).ok()?;
+    space
+        .read(TargetAddr(anchor.address), &mut bytes[..n])
+        .ok()?;
     let name = before_nul(&bytes[..n]);
     let plain = !name.is_empty() && name.iter().all(|b| b.is_ascii_graphic());
     plain.then(|| String::from_utf8_lossy(name).into_owned())

@@ -63,7 +63,11 @@ impl Pacer {
     /// A pacer that starts now. `rate_hz` is limited to 0.001 … 1,000,000.
     pub fn new(rate_hz: f64, jitter: Jitter, seed: u64) -> Pacer {
         let start_ns = monotonic_ns();
-        let rate = if rate_hz.is_finite() { rate_hz.clamp(0.001, 1e6) } else { 10.0 };
+        let rate = if rate_hz.is_finite() {
+            rate_hz.clamp(0.001, 1e6)
+        } else {
+            10.0
+        };
         Pacer {
             start_ns,
             period_ns: (1e9 / rate).round() as u64,
@@ -108,7 +112,9 @@ impl Pacer {
 
     /// Ticks whose period has ended or begun by `now_ns`.
     pub fn periods_until(&self, now_ns: u64) -> u64 {
-        now_ns.saturating_sub(self.start_ns).div_ceil(self.period_ns)
+        now_ns
+            .saturating_sub(self.start_ns)
+            .div_ceil(self.period_ns)
     }
 }
 
@@ -137,7 +143,7 @@ impl SplitMix {
     }
 
     fn below(&mut self, limit: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(limit) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(limit)) >> 64) as u64
     }
 
     fn exponential(&mut self, mean: u64) -> u64 {

@@ -244,7 +244,12 @@ pub fn tick_schema() -> SchemaRef {
 
 fn tick_batch(ticks: &[TickRow]) -> Result<RecordBatch, ArrowError> {
     let count = |i: usize| -> ArrayRef {
-        Arc::new(ticks.iter().map(|t| Some(t.counts[i])).collect::<UInt32Array>())
+        Arc::new(
+            ticks
+                .iter()
+                .map(|t| Some(t.counts[i]))
+                .collect::<UInt32Array>(),
+        )
     };
     let u64s = |get: &dyn Fn(&TickRow) -> u64| -> ArrayRef {
         Arc::new(ticks.iter().map(|t| Some(get(t))).collect::<UInt64Array>())

@@ -34,15 +34,16 @@ impl Snapshot {
         let columns = dump_columns();
         let bound = attachment.bind_sessions(&needs_of(&columns))?;
         let mut decoder = Decoder::new(&attachment.blueprint, &bound, &columns);
-        let mut walker =
-            Walker::new(bound, Select::Used).ok_or_else(|| attachment.lacks_gate())?;
+        let mut walker = Walker::new(bound, Select::Used).ok_or_else(|| attachment.lacks_gate())?;
         let mut frame = walker.frame();
         let start = monotonic_ns();
         frame.mono_ns = start;
         frame.wall_ns = wall_ns();
         walker.sweep(&mut frame, || monotonic_ns() - start);
         frame.walk_ns = monotonic_ns() - start;
-        let texts = with_text.then(|| texts(attachment, &frame, &mut decoder)).flatten();
+        let texts = with_text
+            .then(|| texts(attachment, &frame, &mut decoder))
+            .flatten();
         let mut sessions = Vec::with_capacity(frame.len());
         for i in 0..frame.len() {
             let row = decoder.row(&frame, i);

@@ -38,27 +38,31 @@ pub struct GateFields {
     pub event: FieldRef,
     /// KSUSETIM.
     pub wait: FieldRef,
+    /// KSUSESEQ (SEQ#).
+    pub seq: FieldRef,
 }
 
 impl GateFields {
     /// The columns of the gate, in the order of this structure's fields.
-    pub const NEEDS: [Need; 5] = [
+    pub const NEEDS: [Need; 6] = [
         row("KSSPAFLG"),
         row("KSUSEFLG"),
         row("KSUSEIDL"),
         row("KSUSEOPC"),
         row("KSUSETIM"),
+        row("KSUSESEQ"),
     ];
 
     /// The fields' places, if the plan has all of them.
     pub fn of(plan: &Plan) -> Option<GateFields> {
-        let [used, kind, status, event, wait] = Self::NEEDS.map(|n| plan.field(n));
+        let [used, kind, status, event, wait, seq] = Self::NEEDS.map(|n| plan.field(n));
         Some(GateFields {
             used: used?,
             kind: kind?,
             status: status?,
             event: event?,
             wait: wait?,
+            seq: seq?,
         })
     }
 
@@ -68,9 +72,10 @@ impl GateFields {
         self.used.uint(words) & 1 != 0 && self.kind.uint(words) & 3 != 0
     }
 
-    /// Whether the session waits now (KSUSETIM = 0).
+    /// Whether the session waits now: KSUSETIM = 0, and it has waited at all (SEQ# ≠ 0, as
+    /// GV$SESSION_WAIT's text asks; before the first wait both are 0).
     pub fn is_waiting(&self, words: &[u64]) -> bool {
-        self.wait.int(words) == 0
+        self.wait.int(words) == 0 && self.seq.uint(words) != 0
     }
 
     fn selects(&self, select: &Select, words: &[u64]) -> bool {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use arrow::array::AsArray;
 
-use crate::mutation::{batches, texts, ticks, u32s, u64s};
+use crate::mutation::{batches, texts, ticks, u64s};
 use crate::support::{self, Sim, State, alone, json, sgascope};
 
 /// Session time by event name over a window, in seconds, for sessions that count as active.
@@ -18,7 +18,10 @@ fn true_seconds(
     for states in truth.values() {
         for (i, state) in states.iter().enumerate() {
             let from = state.end_ns.max(window.0);
-            let until = states.get(i + 1).map_or(window.1, |next| next.end_ns).min(window.1);
+            let until = states
+                .get(i + 1)
+                .map_or(window.1, |next| next.end_ns)
+                .min(window.1);
             if !state.in_use || state.kind == 'R' || until <= from {
                 continue;
             }
@@ -55,7 +58,6 @@ fn sampled_seconds(recording: &Path) -> HashMap<String, (u64, f64)> {
             entry.0 += 1;
             entry.1 += u64s(&batch, "weight_us")[i] as f64 / 1e6;
         }
-        let _ = u32s(&batch, "session_id");
     }
     found
 }
@@ -81,7 +83,12 @@ fn event_names(sim: &Sim) -> HashMap<u32, (String, bool)> {
     let (number, name, class) = (at("EVENT#"), at("NAME"), at("WAIT_CLASS"));
     lines
         .map(cells)
-        .map(|c| (c[number].parse().unwrap(), (c[name].clone(), c[class] == "Idle")))
+        .map(|c| {
+            (
+                c[number].parse().unwrap(),
+                (c[name].clone(), c[class] == "Idle"),
+            )
+        })
         .collect()
 }
 
@@ -91,9 +98,22 @@ fn aas_per_event_is_within_three_standard_errors() {
     let dir = tempfile::tempdir().unwrap();
     let truth_file = dir.path().join("truth");
     let recording = dir.path().join("recording");
-    let mut sim = Sim::start("ACC", &["--seed", "11", "--truth", truth_file.to_str().unwrap()]);
+    let mut sim = Sim::start(
+        "ACC",
+        &["--seed", "11", "--truth", truth_file.to_str().unwrap()],
+    );
     let summary = json(&sgascope([
-        "record", "-I", "ACC", "-r", "100", "-d", "40s", "-f", "json", "-o", recording.to_str().unwrap(),
+        "record",
+        "-I",
+        "ACC",
+        "-r",
+        "100",
+        "-d",
+        "40s",
+        "-f",
+        "json",
+        "-o",
+        recording.to_str().unwrap(),
     ]));
     sim.pause();
     let truth = support::truth(&truth_file);
@@ -115,7 +135,10 @@ fn aas_per_event_is_within_three_standard_errors() {
         compared += 1;
         let p = real / total;
         let error = (p * (1.0 - p) / observations).sqrt() * total;
-        let line = format!("{event}: {samples} samples, {seconds:.3} s against {real:.3} s, {:+.2} standard errors", (seconds - real) / error);
+        let line = format!(
+            "{event}: {samples} samples, {seconds:.3} s against {real:.3} s, {:+.2} standard errors",
+            (seconds - real) / error
+        );
         eprintln!("{line}");
         if (seconds - real).abs() > 3.0 * error {
             wrong.push(line);
@@ -125,7 +148,10 @@ fn aas_per_event_is_within_three_standard_errors() {
     assert!(wrong.is_empty(), "{wrong:#?} {summary}");
     // an event that took long and was never sampled would be as wrong
     for (event, real) in &wanted {
-        assert!(*real < 3.0 || sampled.contains_key(event), "{event}: {real} s never seen");
+        assert!(
+            *real < 3.0 || sampled.contains_key(event),
+            "{event}: {real} s never seen"
+        );
     }
     sim.stop();
 }

@@ -12,7 +12,10 @@ const OWN: [&str; 3] = ["saddr", "seconds_in_wait", "read_flags"];
 
 fn by_sid(document: &Value) -> BTreeMap<u64, &Value> {
     let sessions = document["sessions"].as_array().unwrap();
-    sessions.iter().map(|s| (s["sid"].as_u64().unwrap(), s)).collect()
+    sessions
+        .iter()
+        .map(|s| (s["sid"].as_u64().unwrap(), s))
+        .collect()
 }
 
 /// Compares every value of every session; returns how many values were equal.
@@ -60,9 +63,19 @@ pub fn compare(dump: &Value, expected: &Value) -> usize {
                 wrong.push(format!("{sid}.{column}: {value} out of nothing"));
             }
         }
-        assert_eq!(have["read_flags"], Value::Null, "nothing moves while paused");
+        assert_eq!(
+            have["read_flags"],
+            Value::Null,
+            "nothing moves while paused"
+        );
     }
-    assert!(wrong.is_empty(), "{} of {} wrong: {:#?}", wrong.len(), equal, &wrong[..wrong.len().min(20)]);
+    assert!(
+        wrong.is_empty(),
+        "{} of {} wrong: {:#?}",
+        wrong.len(),
+        equal,
+        &wrong[..wrong.len().min(20)]
+    );
     for kind in ["USER", "BACKGROUND", "RECURSIVE"] {
         assert!(
             found.values().any(|s| s["session_kind"] == kind),
@@ -74,15 +87,44 @@ pub fn compare(dump: &Value, expected: &Value) -> usize {
 
 /// Columns without which a dump is of no use: they may not hide behind `absent`.
 const ESSENTIAL: [&str; 30] = [
-    "sid", "serial_no", "audsid", "paddr", "user_no", "username", "command", "status", "osuser", "process",
-    "machine", "program", "type", "sql_address", "sql_hash_value", "sql_id", "sql_child_number",
-    "sql_exec_start", "prev_sql_id", "module", "action", "row_wait_obj_no", "logon_time", "client_identifier",
-    "event", "wait_class", "p1", "p1raw", "state", "seconds_in_wait",
+    "sid",
+    "serial_no",
+    "audsid",
+    "paddr",
+    "user_no",
+    "username",
+    "command",
+    "status",
+    "osuser",
+    "process",
+    "machine",
+    "program",
+    "type",
+    "sql_address",
+    "sql_hash_value",
+    "sql_id",
+    "sql_child_number",
+    "sql_exec_start",
+    "prev_sql_id",
+    "module",
+    "action",
+    "row_wait_obj_no",
+    "logon_time",
+    "client_identifier",
+    "event",
+    "wait_class",
+    "p1",
+    "p1raw",
+    "state",
+    "seconds_in_wait",
 ];
 
 fn essentials_are_there(dump: &Value) {
     let absent = dump["meta"]["absent"].as_object().unwrap();
-    let missing: Vec<_> = ESSENTIAL.iter().filter(|c| absent.contains_key(**c)).collect();
+    let missing: Vec<_> = ESSENTIAL
+        .iter()
+        .filter(|c| absent.contains_key(**c))
+        .collect();
     assert!(missing.is_empty(), "{missing:?}: {absent:#?}");
 }
 
@@ -91,30 +133,67 @@ fn live(release: &str, memory: &str) {
     let sid = format!("T{}{}", release.replace('.', ""), memory.to_uppercase());
     let sim = Sim::start(
         &sid,
-        &["--release", release, "--memory", memory, "--sessions", "504", "--processes", "320", "--seed", "7"],
+        &[
+            "--release",
+            release,
+            "--memory",
+            memory,
+            "--sessions",
+            "504",
+            "--processes",
+            "320",
+            "--seed",
+            "7",
+        ],
     );
     std::thread::sleep(std::time::Duration::from_millis(1500));
     sim.pause();
     let expected = sim.json_file("expected.json");
     let dump = json(&sgascope(["dump", "-I", &sid, "-f", "json"]));
-    assert_eq!(dump["meta"]["release"].as_str().unwrap().split('.').next(), release.split('.').next());
+    assert_eq!(
+        dump["meta"]["release"].as_str().unwrap().split('.').next(),
+        release.split('.').next()
+    );
     essentials_are_there(&dump);
     compare(&dump, &expected);
     // the other way to read live memory sees the same
-    let dump = json(&sgascope(["dump", "-I", &sid, "-f", "json", "--via", "process-vm"]));
+    let dump = json(&sgascope([
+        "dump",
+        "-I",
+        &sid,
+        "-f",
+        "json",
+        "--via",
+        "process-vm",
+    ]));
     compare(&dump, &expected);
     // and so does a core of it, with a blueprint that carries the event names
     let blueprint = sim.file("blueprint.json");
     let core = sim.file("core");
     let made = sgascope([
-        "blueprint".as_ref(), "extract".as_ref(), "--binary".as_ref(), sim.file("bin/oracle").as_os_str(),
-        "-I".as_ref(), sid.as_ref(), "-o".as_ref(), blueprint.as_os_str(),
+        "blueprint".as_ref(),
+        "extract".as_ref(),
+        "--binary".as_ref(),
+        sim.file("bin/oracle").as_os_str(),
+        "-I".as_ref(),
+        sid.as_ref(),
+        "-o".as_ref(),
+        blueprint.as_os_str(),
     ] as [&std::ffi::OsStr; 8]);
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
     sim.core(&core);
     let dump = json(&sgascope([
-        "dump".as_ref(), "-f".as_ref(), "json".as_ref(), "--image".as_ref(), core.as_os_str(),
-        "--blueprint".as_ref(), blueprint.as_os_str(),
+        "dump".as_ref(),
+        "-f".as_ref(),
+        "json".as_ref(),
+        "--image".as_ref(),
+        core.as_os_str(),
+        "--blueprint".as_ref(),
+        blueprint.as_os_str(),
     ] as [&std::ffi::OsStr; 7]));
     essentials_are_there(&dump);
     compare(&dump, &expected);
@@ -153,11 +232,11 @@ fn amm_23() {
 /// A value changed on either side is noticed: the comparison isn't blind.
 #[test]
 fn the_comparison_notices_a_single_wrong_value() {
-    let session = |sid: u64, kind: &str| {
-        serde_json::json!({"sid": sid, "serial_no": 7, "username": "SCOTT", "session_kind": kind, "read_flags": null})
-    };
+    let session = |sid: u64, kind: &str| serde_json::json!({"sid": sid, "serial_no": 7, "username": "SCOTT", "session_kind": kind, "read_flags": null});
     let kinds = ["USER", "BACKGROUND", "RECURSIVE"];
-    let rows: Vec<Value> = (1..=12).map(|i| session(i, kinds[i as usize % 3])).collect();
+    let rows: Vec<Value> = (1..=12)
+        .map(|i| session(i, kinds[i as usize % 3]))
+        .collect();
     let dump = serde_json::json!({"meta": {"absent": {}, "sample_time": "2026-01-01T00:00:00Z"}, "sessions": rows});
     let mut expected = serde_json::json!({"sessions": rows});
     for s in expected["sessions"].as_array_mut().unwrap() {

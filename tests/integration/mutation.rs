@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{UInt32Type, UInt64Type};
 use serde_json::Value;
 use sgascope::record::{Reader, ScanOptions};
@@ -32,18 +32,30 @@ pub fn batches(dir: &Path, table: &str) -> Vec<RecordBatch> {
 }
 
 pub fn u64s<'a>(batch: &'a RecordBatch, name: &str) -> &'a [u64] {
-    batch.column_by_name(name).unwrap().as_primitive::<UInt64Type>().values()
+    batch
+        .column_by_name(name)
+        .unwrap()
+        .as_primitive::<UInt64Type>()
+        .values()
 }
 
 pub fn u32s<'a>(batch: &'a RecordBatch, name: &str) -> &'a [u32] {
-    batch.column_by_name(name).unwrap().as_primitive::<UInt32Type>().values()
+    batch
+        .column_by_name(name)
+        .unwrap()
+        .as_primitive::<UInt32Type>()
+        .values()
 }
 
 /// A text column, row by row.
 pub fn texts(batch: &RecordBatch, name: &str) -> Vec<Option<String>> {
     let column = batch.column_by_name(name).unwrap();
     let plain = arrow::compute::cast(column, &arrow::datatypes::DataType::Utf8).unwrap();
-    plain.as_string::<i32>().iter().map(|t| t.map(str::to_owned)).collect()
+    plain
+        .as_string::<i32>()
+        .iter()
+        .map(|t| t.map(str::to_owned))
+        .collect()
 }
 
 /// The ticks of a recording by their number.
@@ -87,20 +99,31 @@ fn check_row(tally: &mut Tally, row: &Row<'_>, states: &[State]) {
     }
     let mut must = |what: &str, shown: &dyn std::fmt::Debug, held: bool| {
         if !held && tally.wrong.len() < 20 {
-            tally.wrong.push(format!("tick {} sid {} {what} {shown:?} ({:?}) among {states:#?}", row.tick, row.sid, row.flags));
+            tally.wrong.push(format!(
+                "tick {} sid {} {what} {shown:?} ({:?}) among {states:#?}",
+                row.tick, row.sid, row.flags
+            ));
         }
     };
     let any = |held: &dyn Fn(&State) -> bool| states.iter().any(held);
     must("in use", &true, any(&|s| s.in_use));
     must("serial", &row.serial, any(&|s| s.serial == row.serial));
     must("kind", &row.kind, any(&|s| s.kind == row.kind));
-    must("event_no", &row.event_no, any(&|s| s.event_no == row.event_no));
+    must(
+        "event_no",
+        &row.event_no,
+        any(&|s| s.event_no == row.event_no),
+    );
     must("seq_no", &row.seq, any(&|s| s.seq == row.seq));
     must("waiting", &row.waiting, any(&|s| s.waiting == row.waiting));
     for (i, p) in row.p.iter().enumerate() {
         must("p", p, any(&|s| s.p[i] == *p));
     }
-    must("username", &row.username, any(&|s| s.username == row.username.unwrap_or("")));
+    must(
+        "username",
+        &row.username,
+        any(&|s| s.username == row.username.unwrap_or("")),
+    );
     // module and SQL_ID are null when they were caught half-way; never wrong
     if let Some(module) = row.module {
         must("module", &module, any(&|s| s.module == module));
@@ -126,11 +149,24 @@ struct Row<'a> {
     flags: Option<&'a str>,
 }
 
-fn check_batch(tally: &mut Tally, batch: &RecordBatch, ticks: &BTreeMap<u64, Tick>, truth: &HashMap<u32, Vec<State>>) {
-    let [kind, state, sql, user, module, flags] =
-        ["session_kind", "session_state", "sql_id", "username", "module", "read_flags"].map(|c| texts(batch, c));
+fn check_batch(
+    tally: &mut Tally,
+    batch: &RecordBatch,
+    ticks: &BTreeMap<u64, Tick>,
+    truth: &HashMap<u32, Vec<State>>,
+) {
+    let [kind, state, sql, user, module, flags] = [
+        "session_kind",
+        "session_state",
+        "sql_id",
+        "username",
+        "module",
+        "read_flags",
+    ]
+    .map(|c| texts(batch, c));
     let number = |name: &str| u32s(batch, name).to_vec();
-    let [sid, serial, event_no, seq] = ["session_id", "session_serial_no", "event_no", "seq_no"].map(number);
+    let [sid, serial, event_no, seq] =
+        ["session_id", "session_serial_no", "event_no", "seq_no"].map(number);
     let p: [&[u64]; 3] = ["p1", "p2", "p3"].map(|c| u64s(batch, c));
     for i in 0..batch.num_rows() {
         let tick_no = u64s(batch, "sample_id")[i];
@@ -142,7 +178,10 @@ fn check_batch(tally: &mut Tally, batch: &RecordBatch, ticks: &BTreeMap<u64, Tic
             tick: tick_no,
             sid: sid[i],
             serial: serial[i],
-            kind: kind[i].as_deref().and_then(|k| k.chars().next()).unwrap_or('?'),
+            kind: kind[i]
+                .as_deref()
+                .and_then(|k| k.chars().next())
+                .unwrap_or('?'),
             event_no: event_no[i],
             seq: seq[i],
             waiting: state[i].as_deref() == Some("WAITING"),
@@ -164,10 +203,30 @@ fn full_rate_for_a_minute_at_a_thousand_hertz() {
     let recording = dir.path().join("recording");
     let mut sim = Sim::start(
         "MUT",
-        &["--rate", "20000", "--store-pause", "1us", "--seed", "3", "--truth", truth_file.to_str().unwrap()],
+        &[
+            "--rate",
+            "20000",
+            "--store-pause",
+            "1us",
+            "--seed",
+            "3",
+            "--truth",
+            truth_file.to_str().unwrap(),
+        ],
     );
     let summary = json(&sgascope([
-        "record", "-I", "MUT", "-r", "1000", "-d", "60s", "-f", "json", "--sql-text", "full", "-o",
+        "record",
+        "-I",
+        "MUT",
+        "-r",
+        "1000",
+        "-d",
+        "60s",
+        "-f",
+        "json",
+        "--sql-text",
+        "full",
+        "-o",
         recording.to_str().unwrap(),
     ]));
     sim.pause();
@@ -179,12 +238,25 @@ fn full_rate_for_a_minute_at_a_thousand_hertz() {
     for batch in batches(&recording, "samples") {
         check_batch(&mut tally, &batch, &ticks, &truth);
     }
-    eprintln!("{changes} changes, {} rows, {} with sql_id, flags {:?}", tally.rows, tally.with_sql, tally.flags);
+    eprintln!(
+        "{changes} changes, {} rows, {} with sql_id, flags {:?}",
+        tally.rows, tally.with_sql, tally.flags
+    );
     assert!(tally.wrong.is_empty(), "{:#?}", tally.wrong);
-    assert!(changes > 600_000, "only {changes} changes in a minute: no full rate");
+    assert!(
+        changes > 600_000,
+        "only {changes} changes in a minute: no full rate"
+    );
     assert!(tally.rows > 500_000, "only {} rows", tally.rows);
-    assert!(tally.with_sql > tally.rows / 10, "only {} rows with a SQL_ID", tally.with_sql);
-    assert!(tally.flags.keys().any(|f| f.contains("retried")), "no torn read was ever noticed");
+    assert!(
+        tally.with_sql > tally.rows / 10,
+        "only {} rows with a SQL_ID",
+        tally.with_sql
+    );
+    assert!(
+        tally.flags.keys().any(|f| f.contains("retried")),
+        "no torn read was ever noticed"
+    );
     check_texts(&sim, &recording);
     sim.stop();
 }
@@ -194,15 +266,26 @@ fn check_counts(summary: &Value, recording: &Path) {
     let run = &summary["run"];
     let count = |name: &str| run[name].as_u64().unwrap();
     assert_eq!(count("ticks"), 60_000);
-    assert_eq!(count("ticks"), count("frames") + count("missed") + count("dropped"), "{run}");
+    assert_eq!(
+        count("ticks"),
+        count("frames") + count("missed") + count("dropped"),
+        "{run}"
+    );
     assert!(count("frames") > 30_000, "{run}");
     let ticks = ticks(recording);
     assert_eq!(ticks.len() as u64, count("frames"));
     let last = ticks.keys().next_back().unwrap();
     let skipped: u64 = ticks.values().map(|t| t.missed + t.dropped).sum();
-    assert_eq!(last + 1, ticks.len() as u64 + skipped, "each number is taken, missed or dropped");
+    assert_eq!(
+        last + 1,
+        ticks.len() as u64 + skipped,
+        "each number is taken, missed or dropped"
+    );
     let rows: u64 = ticks.values().map(|t| t.emitted).sum();
-    let recorded: u64 = batches(recording, "samples").iter().map(|b| b.num_rows() as u64).sum();
+    let recorded: u64 = batches(recording, "samples")
+        .iter()
+        .map(|b| b.num_rows() as u64)
+        .sum();
     assert_eq!(rows, recorded);
     eprintln!("{run}");
 }
@@ -213,16 +296,28 @@ fn check_texts(sim: &Sim, recording: &Path) {
         .unwrap()
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .map(|s| (s["sql_id"].as_str().unwrap().to_owned(), s["text"].as_str().unwrap().to_owned()))
+        .map(|s| {
+            (
+                s["sql_id"].as_str().unwrap().to_owned(),
+                s["text"].as_str().unwrap().to_owned(),
+            )
+        })
         .collect();
     let mut seen = HashMap::new();
     for batch in batches(recording, "sql_text") {
-        for (id, text) in texts(&batch, "sql_id").into_iter().zip(texts(&batch, "sql_text")) {
+        for (id, text) in texts(&batch, "sql_id")
+            .into_iter()
+            .zip(texts(&batch, "sql_text"))
+        {
             seen.insert(id.unwrap(), text.unwrap());
         }
     }
     eprintln!("{} statements proven", seen.len());
-    assert!(seen.len() >= 100, "only {} statements were proven", seen.len());
+    assert!(
+        seen.len() >= 100,
+        "only {} statements were proven",
+        seen.len()
+    );
     for (id, text) in &seen {
         assert_eq!(known.get(id), Some(text), "{id}");
     }

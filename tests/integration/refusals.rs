@@ -33,24 +33,42 @@ fn another_executables_blueprint() {
     let _beside = shared();
     let sim = Sim::start("WRNG", &["--sessions", "60", "--processes", "50"]);
     let mut blueprint: Value = json(&sgascope([
-        "blueprint".as_ref(), "extract".as_ref(), "--binary".as_ref(), sim.file("bin/oracle").as_os_str(),
+        "blueprint".as_ref(),
+        "extract".as_ref(),
+        "--binary".as_ref(),
+        sim.file("bin/oracle").as_os_str(),
     ] as [&std::ffi::OsStr; 4]));
     let path = sim.file("other.json");
     blueprint["identity"]["build_id"] = "00112233445566778899aabbccddeeff00112233".into();
     std::fs::write(&path, blueprint.to_string()).unwrap();
-    let (code, message) = end(&sgascope(["dump", "-I", "WRNG", "--blueprint", path.to_str().unwrap()]));
+    let (code, message) = end(&sgascope([
+        "dump",
+        "-I",
+        "WRNG",
+        "--blueprint",
+        path.to_str().unwrap(),
+    ]));
     assert_eq!(code, 5, "{message}");
     one_line(&message);
     assert!(message.contains("0011223344"), "{message}");
     // without a build-id it is tried, and refused by the memory: another anchor address
-    blueprint["identity"].as_object_mut().unwrap().remove("build_id");
+    blueprint["identity"]
+        .as_object_mut()
+        .unwrap()
+        .remove("build_id");
     for anchor in blueprint["anchors"].as_array_mut().unwrap() {
         if anchor["name"] == "ksusga_" {
             anchor["address"] = "0x60000100".into();
         }
     }
     std::fs::write(&path, blueprint.to_string()).unwrap();
-    let (code, message) = end(&sgascope(["dump", "-I", "WRNG", "--blueprint", path.to_str().unwrap()]));
+    let (code, message) = end(&sgascope([
+        "dump",
+        "-I",
+        "WRNG",
+        "--blueprint",
+        path.to_str().unwrap(),
+    ]));
     assert_eq!(code, 5, "{message}");
     one_line(&message);
 }
@@ -75,11 +93,22 @@ fn as_nobody(args: &[&str]) -> std::process::Output {
 #[test]
 fn no_rights() {
     let _beside = shared();
-    let sim = Sim::start("PRIV", &["--sessions", "60", "--processes", "50", "--mode", "600"]);
+    let sim = Sim::start(
+        "PRIV",
+        &["--sessions", "60", "--processes", "50", "--mode", "600"],
+    );
     for args in [
         vec!["dump", "-I", "PRIV"],
         vec!["dump", "-I", "PRIV", "--via", "process-vm"],
-        vec!["record", "-I", "PRIV", "-d", "1s", "-o", "/tmp/never-made-by-nobody"],
+        vec![
+            "record",
+            "-I",
+            "PRIV",
+            "-d",
+            "1s",
+            "-o",
+            "/tmp/never-made-by-nobody",
+        ],
     ] {
         let (code, message) = end(&as_nobody(&args));
         assert_eq!(code, 3, "{args:?}: {message}");
@@ -92,7 +121,10 @@ fn no_rights() {
     assert!(seen.status.success());
     let seen: Value = serde_json::from_slice(&seen.stdout).unwrap();
     let instances = seen["instances"].as_array().unwrap();
-    let instance = instances.iter().find(|i| i["sid"] == "PRIV").expect("PRIV is seen");
+    let instance = instances
+        .iter()
+        .find(|i| i["sid"] == "PRIV")
+        .expect("PRIV is seen");
     assert_eq!(instance["pid"], sim.pid);
     assert_eq!(instance["readable"]["verdict"], "no");
     assert!(!instance["segments"].as_array().unwrap().is_empty());
@@ -106,7 +138,7 @@ fn lets_go(sid: &str, end_it: impl FnOnce(&mut Sim), survives: bool) {
     let before: Vec<_> = shmids.iter().map(|id| nattch(*id)).collect();
     let out = tempfile::tempdir().unwrap();
     let recording = out.path().join("recording");
-    let mut record = Command::new(program())
+    let record = Command::new(program())
         .args(["record", "-I", sid, "-r", "50", "-o"])
         .arg(&recording)
         .stdin(Stdio::null())
@@ -162,17 +194,31 @@ fn segments_of_a_killed_instance_are_orphaned() {
     sim.kill();
     let seen = sgascope(["discover", "-f", "json"]);
     let seen: Value = serde_json::from_slice(&seen.stdout).unwrap();
-    let orphans: Vec<i64> = seen["orphans"].as_array().unwrap().iter().filter_map(|o| o["shmid"].as_i64()).collect();
+    let orphans: Vec<i64> = seen["orphans"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|o| o["shmid"].as_i64())
+        .collect();
     for shmid in &shmids {
         assert!(orphans.contains(shmid), "{shmid} not in {orphans:?}");
     }
-    let clean = Command::new(simulator()).args(["clean", "--sid-prefix", "ORPH"]).output().unwrap();
+    let clean = Command::new(simulator())
+        .args(["clean", "--sid-prefix", "ORPH"])
+        .output()
+        .unwrap();
     assert!(clean.status.success());
 }
 
 #[test]
 fn usage_is_code_2_and_help_is_code_0() {
-    for args in [&["record"][..], &["dump", "--nope"], &["dump", "-I", "X", "nocolumn=1"], &["report"], &["frobnicate"]] {
+    for args in [
+        &["record"][..],
+        &["dump", "--nope"],
+        &["dump", "-I", "X", "nocolumn=1"],
+        &["report"],
+        &["frobnicate"],
+    ] {
         assert_eq!(end(&sgascope(args)).0, 2, "{args:?}");
     }
     assert_eq!(end(&sgascope(["--help"])).0, 0);
@@ -188,8 +234,15 @@ fn damaged_files_are_code_6() {
     assert_eq!(end(&sgascope(["blueprint", "check", path])).0, 6);
     let (code, message) = end(&sgascope(["dump", "--image", path]));
     assert_eq!(code, 5, "no blueprint named: {message}");
-    assert_eq!(end(&sgascope(["blueprint", "extract", "--binary", path])).0, 6);
-    assert_eq!(end(&sgascope(["report", dir.path().to_str().unwrap()])).0, 1, "no recording there");
+    assert_eq!(
+        end(&sgascope(["blueprint", "extract", "--binary", path])).0,
+        6
+    );
+    assert_eq!(
+        end(&sgascope(["report", dir.path().to_str().unwrap()])).0,
+        1,
+        "no recording there"
+    );
 }
 
 #[test]

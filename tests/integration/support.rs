@@ -184,7 +184,10 @@ impl Sim {
     pub fn shmids(&self) -> Vec<i64> {
         let instance = self.json_file("instance.json");
         let segments = instance["segments"].as_array().unwrap();
-        segments.iter().filter_map(|s| s["shmid"].as_i64()).collect()
+        segments
+            .iter()
+            .filter_map(|s| s["shmid"].as_i64())
+            .collect()
     }
 }
 
