@@ -25,7 +25,10 @@ const MAX_FILES: usize = 10_000;
 const INDEX: &str = include_str!("../../blueprints/index.json");
 
 /// The shipped files by their name in the index.
-const SHIPPED: &[(&str, &str)] = &[];
+const SHIPPED: &[(&str, &str)] = &[(
+    "synthetic/sgasim-19.3.json",
+    include_str!("../../blueprints/synthetic/sgasim-19.3.json"),
+)];
 
 /// The index of the shipped blueprints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
