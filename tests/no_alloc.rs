@@ -93,7 +93,9 @@ fn ten_thousand_ticks_without_an_allocation() {
         via: Via::Shm,
     };
     let attachment = Attachment::open(&source, None).unwrap();
-    let bound = attachment.bind_sessions(&needs_of(&sample_columns())).unwrap();
+    let bound = attachment
+        .bind_sessions(&needs_of(&sample_columns()))
+        .unwrap();
     let select = Select::Active {
         idle: attachment.events.idle_mask(),
     };
@@ -123,11 +125,20 @@ fn ten_thousand_ticks_without_an_allocation() {
     let counted = COUNTED.load(Ordering::Relaxed) - first;
     stop.store(true, Ordering::Relaxed);
     let (stats, _) = sampler.join().unwrap();
-    let _ = Command::new(&simulator).args(["stop", "--dir"]).arg(dir.path()).status();
+    let _ = Command::new(&simulator)
+        .args(["stop", "--dir"])
+        .arg(dir.path())
+        .status();
     let _ = child.wait();
-    assert!(stats.frames >= TICKS && rows > 10_000, "{stats:?}, {rows} rows");
+    assert!(
+        stats.frames >= TICKS && rows > 10_000,
+        "{stats:?}, {rows} rows"
+    );
     assert_eq!(counted, 0, "the sampling thread allocated");
-    assert!(ALL.load(Ordering::Relaxed) > 1000, "the counter doesn't count");
+    assert!(
+        ALL.load(Ordering::Relaxed) > 1000,
+        "the counter doesn't count"
+    );
 }
 
 /// The counter sees an allocation of a thread of that name. Part of the one test here, since the

@@ -60,7 +60,11 @@ impl Original {
             })
             .collect();
         let targets = targets(&blueprint, &core);
-        Original { blueprint, pieces, targets }
+        Original {
+            blueprint,
+            pieces,
+            targets,
+        }
     }
 
     /// The pieces with `hits` words damaged.
@@ -76,7 +80,9 @@ impl Original {
             let value = self.evil(random);
             let width = [1, 2, 4, 8][random.below(4) as usize];
             for (start, bytes) in &mut pieces {
-                let Some(offset) = at.0.checked_sub(start.0).map(|o| o as usize) else { continue };
+                let Some(offset) = at.0.checked_sub(start.0).map(|o| o as usize) else {
+                    continue;
+                };
                 if let Some(place) = bytes.get_mut(offset..offset + width) {
                     place.copy_from_slice(&value.to_le_bytes()[..width]);
                 }
@@ -107,14 +113,23 @@ impl Original {
 fn targets(blueprint: &Blueprint, core: &CoreSpace) -> Vec<TargetAddr> {
     let mut targets = Vec::new();
     for anchor in &blueprint.anchors {
-        targets.extend((0..anchor.size.clamp(8, 256)).step_by(4).map(|o| TargetAddr(anchor.address + o)));
+        targets.extend(
+            (0..anchor.size.clamp(8, 256))
+                .step_by(4)
+                .map(|o| TargetAddr(anchor.address + o)),
+        );
     }
     let accepted = sgascope::plan::accept(blueprint, core).unwrap();
     let ksusga = blueprint.anchor("ksusga_").unwrap();
     for offset in (0..ksusga.size.min(256)).step_by(8) {
         // the pointer arrays themselves
-        let Ok(base) = core.read_u64(TargetAddr(ksusga.address + offset)) else { continue };
-        if core.read_u64(TargetAddr(base)).is_ok_and(|row| accepted.sessions.addrs.contains(&TargetAddr(row))) {
+        let Ok(base) = core.read_u64(TargetAddr(ksusga.address + offset)) else {
+            continue;
+        };
+        if core
+            .read_u64(TargetAddr(base))
+            .is_ok_and(|row| accepted.sessions.addrs.contains(&TargetAddr(row)))
+        {
             targets.extend((0..accepted.sessions.len() as u64).map(|i| TargetAddr(base + i * 8)));
         }
     }
@@ -127,7 +142,10 @@ fn targets(blueprint: &Blueprint, core: &CoreSpace) -> Vec<TargetAddr> {
             let at = TargetAddr(row.0 + ksuse.field(name)?.offset);
             core.read_u64(at).ok().filter(|p| *p != 0)
         };
-        for handle in ["KSUSESQL", "KSUSEPSQ", "modact_ptr"].into_iter().filter_map(pointer) {
+        for handle in ["KSUSESQL", "KSUSEPSQ", "modact_ptr"]
+            .into_iter()
+            .filter_map(pointer)
+        {
             targets.extend((0..480).step_by(8).map(|o| TargetAddr(handle + o)));
         }
     }
@@ -159,14 +177,31 @@ fn ten_thousand_damaged_images() {
             Err(error) => {
                 refused += 1;
                 let failure = Failure::from(error);
-                assert_eq!(failure.exit, Exit::NoBlueprint, "image {image}: {}", failure.message);
-                assert!(failure.message.len() > 40, "image {image}: {}", failure.message);
+                assert_eq!(
+                    failure.exit,
+                    Exit::NoBlueprint,
+                    "image {image}: {}",
+                    failure.message
+                );
+                assert!(
+                    failure.message.len() > 40,
+                    "image {image}: {}",
+                    failure.message
+                );
             }
         }
     }
-    eprintln!("{read} read ({faulted} with rows that could not be), {refused} refused, slowest {slowest:?}");
-    assert!(read > IMAGES / 4 && refused > IMAGES / 50 && faulted > IMAGES / 50, "the damage is too weak or too strong to test anything");
-    assert!(slowest < Duration::from_secs(20), "an image took {slowest:?}");
+    eprintln!(
+        "{read} read ({faulted} with rows that could not be), {refused} refused, slowest {slowest:?}"
+    );
+    assert!(
+        read > IMAGES / 4 && refused > IMAGES / 50 && faulted > IMAGES / 50,
+        "the damage is too weak or too strong to test anything"
+    );
+    assert!(
+        slowest < Duration::from_secs(20),
+        "an image took {slowest:?}"
+    );
 }
 
 /// Damage of the file itself, through the program: headers, lengths, cut short.
@@ -198,8 +233,14 @@ fn damaged_core_files_end_with_a_code() {
             .unwrap();
         let (code, message) = end(&output);
         *codes.entry(code).or_insert(0) += 1;
-        assert!([0, 1, 5, 6].contains(&code), "file {number}: code {code}: {message}");
-        assert!(code <= 1 || message.starts_with("sgascope: "), "file {number}: {message:?}");
+        assert!(
+            [0, 1, 5, 6].contains(&code),
+            "file {number}: code {code}: {message}"
+        );
+        assert!(
+            code <= 1 || message.starts_with("sgascope: "),
+            "file {number}: {message:?}"
+        );
         assert!(!message.contains("panicked"), "file {number}: {message}");
     }
     eprintln!("exit codes {codes:?}");

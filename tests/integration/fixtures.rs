@@ -10,7 +10,9 @@ use crate::support::{json, program};
 
 /// A file below `fixtures/`.
 pub fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(name)
 }
 
 /// The releases that have fixtures.
@@ -42,8 +44,14 @@ fn dumps_equal_the_expected_ones() {
         let equal = compare(&dump, &expected);
         assert!(equal > 1000, "{release}: only {equal} values compared");
         let sessions = dump["sessions"].as_array().unwrap();
-        assert!(sessions.iter().any(|s| s["sql_text"].is_string()), "{release}: no text proven");
-        assert_eq!(dump["meta"]["blueprint_forced"], true, "an image has no identity of its own");
+        assert!(
+            sessions.iter().any(|s| s["sql_text"].is_string()),
+            "{release}: no text proven"
+        );
+        assert_eq!(
+            dump["meta"]["blueprint_forced"], true,
+            "an image has no identity of its own"
+        );
     }
 }
 
@@ -51,7 +59,9 @@ fn dumps_equal_the_expected_ones() {
 fn fixtures_are_small() {
     for release in RELEASES {
         for kind in ["core", "blueprint.json", "expected.json"] {
-            let size = std::fs::metadata(fixture(&format!("{release}.{kind}"))).unwrap().len();
+            let size = std::fs::metadata(fixture(&format!("{release}.{kind}")))
+                .unwrap()
+                .len();
             assert!(size < 2 << 20, "{release}.{kind}: {size} bytes");
         }
     }

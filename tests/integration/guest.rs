@@ -12,7 +12,10 @@ fn nothing_is_ever_written() {
     let _beside = shared();
     for memory in ["sysv", "amm"] {
         let sid = format!("RO{}", memory.to_uppercase());
-        let sim = Sim::start(&sid, &["--memory", memory, "--sessions", "120", "--processes", "90"]);
+        let sim = Sim::start(
+            &sid,
+            &["--memory", memory, "--sessions", "120", "--processes", "90"],
+        );
         std::thread::sleep(Duration::from_millis(500));
         sim.pause();
         let [before, after] = ["before", "after"].map(|name| sim.file(name));
@@ -24,16 +27,38 @@ fn nothing_is_ever_written() {
             &["dump", "-I", &sid, "-f", "json", "--sql-text", "full"],
             &["dump", "-I", &sid, "-f", "json", "--via", "process-vm"],
             &["blueprint", "show", "-I", &sid],
-            &["record", "-I", &sid, "-r", "500", "-d", "2s", "--sql-text", "full", "-o", out.to_str().unwrap()],
+            &[
+                "record",
+                "-I",
+                &sid,
+                "-r",
+                "500",
+                "-d",
+                "2s",
+                "--sql-text",
+                "full",
+                "-o",
+                out.to_str().unwrap(),
+            ],
         ];
         for verb in verbs {
             let run = sgascope(verb);
-            assert!(run.status.success(), "{verb:?}: {}", String::from_utf8_lossy(&run.stderr));
+            assert!(
+                run.status.success(),
+                "{verb:?}: {}",
+                String::from_utf8_lossy(&run.stderr)
+            );
         }
         sim.core(&after);
         let (before, after) = (fs::read(before).unwrap(), fs::read(after).unwrap());
-        assert!(before.len() > 1 << 20, "the core is too small to mean anything");
-        assert!(before == after, "{memory}: the instance's memory has changed");
+        assert!(
+            before.len() > 1 << 20,
+            "the core is too small to mean anything"
+        );
+        assert!(
+            before == after,
+            "{memory}: the instance's memory has changed"
+        );
         // the comparison sees a change: the workload makes some
         sim.resume();
         std::thread::sleep(Duration::from_millis(300));
@@ -62,7 +87,11 @@ fn mappings_are_read_only_and_go_away() {
     let mut lines = Vec::new();
     wait_for("the segments are mapped", Duration::from_secs(10), || {
         let text = fs::read_to_string(&maps).unwrap_or_default();
-        lines = text.lines().filter(|l| l.contains("/SYSV")).map(str::to_owned).collect();
+        lines = text
+            .lines()
+            .filter(|l| l.contains("/SYSV"))
+            .map(str::to_owned)
+            .collect();
         lines.len() >= shmids.len()
     });
     for line in &lines {
