@@ -14,16 +14,24 @@ pub mod assemble;
 pub mod banner;
 pub mod checks;
 pub mod columns;
+pub mod csv;
+pub mod diff;
 pub mod elf;
 pub mod error;
+pub mod facts;
 pub mod finding;
 pub mod hints;
 pub mod kqf;
 pub mod load;
+pub mod merge;
 pub mod model;
 pub mod registry;
+pub mod runs;
 pub mod show;
+pub mod spool;
+pub mod sqlplus;
 pub mod symbols;
+pub mod trace;
 
 #[cfg(test)]
 mod schema_tests;
@@ -32,7 +40,7 @@ mod test_elf;
 #[cfg(test)]
 mod testing;
 
-pub use assemble::from_executable;
+pub use assemble::{assemble, executable, from_executable};
 pub use elf::ExeReader;
 pub use error::ExtractError;
 pub use hints::{Hints, HintsError};
