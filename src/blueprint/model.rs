@@ -449,6 +449,11 @@ impl Blueprint {
         self.arrays.iter().find(|a| a.name == name)
     }
 
+    /// Whether it says itself that parts are missing (`x-partial`).
+    pub fn is_partial(&self) -> bool {
+        self.extra.contains_key("x-partial")
+    }
+
     /// The rule's value as a number.
     pub fn rule_u64(&self, name: &str) -> Option<u64> {
         self.rules.get(name)?.value.as_u64()

@@ -1,6 +1,8 @@
 //! The blueprints there are: shipped ones, and those in directories of the user.
 //!
-//! A blueprint is chosen by the build-id of the executable, exactly: never the nearest or latest.
+//! A blueprint is chosen by the build-id of the executable, else by release and platform, each
+//! exactly: never the nearest or latest. What is chosen by release, and every draft, still has to pass
+//! acceptance on the live instance; synthetic and partial ones are never chosen by release.
 //!
 //! Directories, in this order: those in `$SGASCOPE_BLUEPRINTS` (separated by `:`), then
 //! `$XDG_CONFIG_HOME/sgascope/blueprints` or `~/.config/sgascope/blueprints`. A file that can't be
@@ -124,6 +126,17 @@ pub struct Ambiguous {
     pub second: String,
 }
 
+/// A blueprint that may be used for an executable.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// The blueprint and its origin.
+    pub entry: &'a Entry,
+    /// Whether the build-id is the same; else only release and platform are.
+    pub same_build: bool,
+    /// Whether it must first pass acceptance on live memory.
+    pub needs_acceptance: bool,
+}
+
 /// All blueprints there are.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
@@ -177,6 +190,73 @@ impl Registry {
                 second: b.origin.to_string(),
             }),
         }
+    }
+
+    /// The blueprints that may be used, best first: the one of this build-id alone if there is one,
+    /// else those for exactly this release and platform that name no other build.
+    ///
+    /// # Errors
+    /// Two different blueprints claim the build-id.
+    pub fn candidates(
+        &self,
+        build_id: Option<&str>,
+        release: &str,
+        port: &str,
+    ) -> Result<Vec<Candidate<'_>>, Ambiguous> {
+        if let Some(entry) = build_id
+            .map(|id| self.by_build_id(id))
+            .transpose()?
+            .flatten()
+        {
+            return Ok(vec![Candidate {
+                entry,
+                same_build: true,
+                needs_acceptance: entry.blueprint.status == Status::Draft,
+            }]);
+        }
+        let fits = |entry: &&Entry| {
+            let blueprint = &entry.blueprint;
+            let identity = &blueprint.identity;
+            // A named build that isn't the executable's is another one's.
+            let other_build = build_id.is_some() && identity.build_id.is_some();
+            identity.release == release
+                && identity.port == port
+                && !other_build
+                && blueprint.status != Status::Synthetic
+                && blueprint.array("sessions").is_some()
+        };
+        let mut out: Vec<Candidate> = self
+            .entries
+            .iter()
+            .filter(fits)
+            .map(|entry| Candidate {
+                entry,
+                same_build: false,
+                needs_acceptance: true,
+            })
+            .collect();
+        let proven = |status: Status| match status {
+            Status::Calibrated => 0,
+            Status::Accepted => 1,
+            Status::Draft | Status::Synthetic => 2,
+        };
+        out.sort_by_key(|c| proven(c.entry.blueprint.status));
+        Ok(out)
+    }
+
+    /// An entry as one line of a list: id, release, port, build_id, status, partial, origin.
+    pub fn line(entry: &Entry) -> serde_json::Value {
+        let blueprint = &entry.blueprint;
+        let identity = &blueprint.identity;
+        serde_json::json!({
+            "id": blueprint.id,
+            "release": identity.release,
+            "port": identity.port,
+            "build_id": identity.build_id,
+            "status": blueprint.status,
+            "partial": blueprint.is_partial(),
+            "origin": entry.origin.to_string(),
+        })
     }
 
     fn problem(&mut self, origin: String, reason: impl Into<String>) {
@@ -360,6 +440,54 @@ mod tests {
             .by_build_id("0123456789abcdef")
             .unwrap_err();
         assert!(error.to_string().contains("z.json"), "{error}");
+    }
+
+    #[test]
+    fn release_and_platform_choose_what_names_no_other_build() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = |id: &str, change: fn(&mut Blueprint)| {
+            let mut blueprint = testing::blueprint();
+            blueprint.id = id.into();
+            blueprint.identity.build_id = None;
+            blueprint.status = Status::Draft;
+            change(&mut blueprint);
+            write(directory.path(), &format!("{id}.json"), &blueprint);
+        };
+        store("draft", |_| ());
+        store("proven", |b| {
+            b.status = Status::Accepted;
+        });
+        store("synthetic", |b| b.status = Status::Synthetic);
+        store("other-port", |b| b.identity.port = "Linux aarch64".into());
+        store("other-release", |b| {
+            b.identity.release = "19.30.0.0.0".into()
+        });
+        store("other-build", |b| {
+            b.identity.build_id = Some("ffffffffffffffff".into())
+        });
+        store("partial", |b| {
+            b.arrays.remove(0);
+            let why = serde_json::json!(["array sessions"]);
+            b.extra.insert("x-partial".into(), why);
+        });
+        let registry = Registry::load(&[directory.path().to_owned()]);
+        assert_eq!(registry.problems(), []);
+        let ids = |build: Option<&str>| -> Vec<String> {
+            let found = registry
+                .candidates(build, "19.3.0.0.0", "Linux x86-64")
+                .unwrap();
+            assert!(found.iter().all(|c| c.needs_acceptance || c.same_build));
+            found.iter().map(|c| c.entry.blueprint.id.clone()).collect()
+        };
+        assert_eq!(ids(Some("0123456789abcdef")), ["proven", "draft"]);
+        assert_eq!(ids(None), ["proven", "draft", "other-build"]);
+        assert_eq!(ids(Some("ffffffffffffffff")), ["other-build"]);
+        assert!(
+            registry
+                .candidates(None, "19.3", "Linux x86-64")
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

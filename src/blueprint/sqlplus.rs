@@ -6,7 +6,9 @@
 //!
 //! It is the only place that talks to a database, once, on demand. Callers: `cli`.
 
+use std::fs::DirBuilder;
 use std::io::{Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -48,6 +50,41 @@ pub enum SqlplusError {
         /// The end of what it printed.
         output: String,
     },
+}
+
+/// A temporary directory for the spool, only for this user; removed with everything in it at the end.
+#[derive(Debug)]
+pub struct Workplace(PathBuf);
+
+impl Workplace {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn new() -> std::io::Result<Workplace> {
+        let parent = std::env::temp_dir();
+        let mut number = u64::from(std::process::id()) << 16;
+        loop {
+            let path = parent.join(format!("sgascope-spool-{number:x}"));
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => return Ok(Workplace(path)),
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        // Nothing depends on it any more; what stays is the system's to clean.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Runs `command` with the script on its standard input and `directory` as its working directory,
@@ -159,6 +196,18 @@ mod tests {
             run(" ", Path::new("/")),
             Err(SqlplusError::Command { .. })
         ));
+    }
+
+    #[test]
+    fn a_workplace_is_private_and_goes_away() {
+        use std::os::unix::fs::PermissionsExt;
+        let place = Workplace::new().unwrap();
+        let path = place.path().to_owned();
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        std::fs::write(path.join("x"), "y").unwrap();
+        drop(place);
+        assert!(!path.exists());
     }
 
     #[test]
