@@ -103,6 +103,8 @@ pub enum SourceKind {
     Spool,
     /// An oradebug trace file.
     Trace,
+    /// A published layout: offsets quoted from public spools, programs or posts.
+    Published,
     /// Public references, shipped as hints.
     Hints,
     /// Learned from live memory or an image.

@@ -27,7 +27,36 @@ const MAX_FILES: usize = 10_000;
 const INDEX: &str = include_str!("../../blueprints/index.json");
 
 /// The shipped files by their name in the index.
-const SHIPPED: &[(&str, &str)] = &[];
+const SHIPPED: &[(&str, &str)] = &[
+    (
+        "drafts/11.2.0.4.json",
+        include_str!("../../blueprints/drafts/11.2.0.4.json"),
+    ),
+    (
+        "drafts/12.1.0.1.json",
+        include_str!("../../blueprints/drafts/12.1.0.1.json"),
+    ),
+    (
+        "drafts/12.1.0.2.json",
+        include_str!("../../blueprints/drafts/12.1.0.2.json"),
+    ),
+    (
+        "drafts/12.2.0.1.json",
+        include_str!("../../blueprints/drafts/12.2.0.1.json"),
+    ),
+    (
+        "drafts/19.3.json",
+        include_str!("../../blueprints/drafts/19.3.json"),
+    ),
+    (
+        "drafts/23.5.json",
+        include_str!("../../blueprints/drafts/23.5.json"),
+    ),
+    (
+        "drafts/23.6.json",
+        include_str!("../../blueprints/drafts/23.6.json"),
+    ),
+];
 
 /// The index of the shipped blueprints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -388,14 +417,41 @@ mod tests {
 
     #[test]
     fn every_file_of_blueprints_is_shipped() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("blueprints/synthetic");
-        for entry in std::fs::read_dir(root).into_iter().flatten() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if name.ends_with(".json") {
-                let file = format!("synthetic/{name}");
+        for folder in ["drafts", "synthetic"] {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("blueprints")
+                .join(folder);
+            for entry in std::fs::read_dir(root).into_iter().flatten() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                if name.ends_with(".json") {
+                    let file = format!("{folder}/{name}");
+                    assert!(
+                        SHIPPED.iter().any(|(shipped, _)| *shipped == file),
+                        "{file}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Public facts give no build-id and no way to the sessions: these describe, and nothing is read
+    /// with them unasked.
+    #[test]
+    fn shipped_drafts_say_what_they_lack_and_are_never_chosen() {
+        let registry = Registry::load(&[]);
+        let drafts = registry.entries().iter().map(|e| &e.blueprint);
+        for draft in drafts.filter(|b| b.status == Status::Draft) {
+            assert!(draft.is_partial(), "{}", draft.id);
+            assert!(draft.identity.build_id.is_none(), "{}", draft.id);
+            let (release, port) = (&draft.identity.release, &draft.identity.port);
+            assert!(registry.candidates(None, release, port).unwrap().is_empty());
+            let fields = draft.structs.iter().flat_map(|s| &s.fields);
+            for field in fields {
+                let source = draft.sources.iter().find(|s| s.id == field.source);
                 assert!(
-                    SHIPPED.iter().any(|(shipped, _)| *shipped == file),
-                    "{file}"
+                    source.is_some_and(|s| !s.detail.is_empty()),
+                    "{}",
+                    field.name
                 );
             }
         }

@@ -255,8 +255,8 @@ fn alive(pid: &str) -> bool {
 fn executable(release: &str, padding: u64, output: &Path) -> Result<(), String> {
     let layout = Layout::of_release(release).ok_or("the release is not known")?;
     let spec = tables::exe_spec(&layout, padding);
-    let map = exe::write_executable(&spec, output)
-        .map_err(|e| format!("{}: {e}", output.display()))?;
+    let map =
+        exe::write_executable(&spec, output).map_err(|e| format!("{}: {e}", output.display()))?;
     println!("{} bytes", map.image_bytes);
     Ok(())
 }
