@@ -86,13 +86,10 @@ fn agree(sid: &str, release: &str) {
     for other in [&by_spool, &by_all, &by_spool_and_trace] {
         assert_eq!(content(&by_binary), content(other), "{release}");
         assert_eq!(statistics(&by_binary), statistics(other));
-        // The spool's names are the instance's own; hints give some of them.
-        for (code, name) in &by_binary.dictionaries.commands {
-            assert_eq!(
-                other.dictionaries.commands.get(code),
-                Some(name),
-                "command {code}"
-            );
+        // The spool's names are the instance's own; hints know the same codes.
+        for code in by_binary.dictionaries.commands.keys() {
+            let known = other.dictionaries.commands.contains_key(code);
+            assert!(known, "command {code}");
         }
         assert!(other.dictionaries.events.len() > 300);
     }
@@ -112,18 +109,25 @@ fn agree(sid: &str, release: &str) {
     // And the blueprint of the spool alone reads the instance.
     let path = sim.file("from-spool.json");
     fs::write(&path, by_spool.to_json_pretty().unwrap()).unwrap();
-    let dump = json(&sgascope([
-        "dump",
-        "-I",
-        sid,
-        "-f",
-        "json",
-        "--blueprint",
-        text(&path),
-    ]));
-    let own = json(&sgascope(["dump", "-I", sid, "-f", "json"]));
-    assert!(dump["sessions"].as_array().unwrap().len() > 5);
-    assert_eq!(dump["sessions"], own["sessions"]);
+    let by_spool = sessions(sid, &["--blueprint", text(&path)]);
+    let own = sessions(sid, &[]);
+    assert!(own.len() > 5);
+    for (read, expected) in by_spool.iter().zip(&own) {
+        assert_eq!(read, expected);
+    }
+    assert_eq!(by_spool.len(), own.len());
+}
+
+/// The sessions of a paused instance, without what goes on with the clock.
+fn sessions(sid: &str, args: &[&str]) -> Vec<Value> {
+    let dump = json(&sgascope(
+        [&["dump", "-I", sid, "-f", "json"], args].concat(),
+    ));
+    let mut rows = dump["sessions"].as_array().unwrap().clone();
+    for row in &mut rows {
+        row.as_object_mut().unwrap().remove("seconds_in_wait");
+    }
+    rows
 }
 
 #[test]
