@@ -147,22 +147,17 @@ fn name_unique(blueprint: &Blueprint, out: &mut Findings) {
             }
         }
     };
-    unique(
-        "/sources",
-        blueprint.sources.iter().map(|s| s.id.as_str()).collect(),
-    );
-    unique(
-        "/anchors",
-        blueprint.anchors.iter().map(|a| a.name.as_str()).collect(),
-    );
-    unique(
-        "/arrays",
-        blueprint.arrays.iter().map(|a| a.name.as_str()).collect(),
-    );
-    unique(
-        "/structs",
-        blueprint.structs.iter().map(|s| s.name.as_str()).collect(),
-    );
+    let Blueprint {
+        sources,
+        anchors,
+        arrays,
+        structs: all,
+        ..
+    } = blueprint;
+    unique("/sources", sources.iter().map(|s| &*s.id).collect());
+    unique("/anchors", anchors.iter().map(|a| &*a.name).collect());
+    unique("/arrays", arrays.iter().map(|a| &*a.name).collect());
+    unique("/structs", all.iter().map(|s| &*s.name).collect());
     for (at, strukt) in structs(blueprint) {
         let names = strukt.fields.iter().map(|f| f.name.as_str()).collect();
         unique(&format!("{at}/fields"), names);

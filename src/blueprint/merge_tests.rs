@@ -1,3 +1,5 @@
+//! Sources that agree, fill each other, contradict each other.
+
 use super::super::facts::Area;
 use super::super::kqf::KqfTable;
 use super::super::model::{Source, SourceKind};

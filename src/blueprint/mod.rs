@@ -1,9 +1,11 @@
 //! Layouts as data: the blueprint of one exact Oracle executable.
 //!
 //! For: the JSON model ([`model`]), reading and writing it ([`load`]), its semantic rules
-//! ([`checks`]), extraction from an `oracle` executable ([`elf`], [`symbols`], [`banner`], [`kqf`], [`columns`],
-//! [`assemble`]), hints for what an executable can't say ([`hints`]), the registry ([`registry`])
-//! and a view for people ([`show`]).
+//! ([`checks`]), the facts of an `oracle` executable ([`elf`], [`symbols`], [`banner`], [`kqf`],
+//! [`columns`]), of spooled fixed tables ([`spool`], [`csv`], [`sqlplus`]) and of oradebug traces
+//! ([`trace`]), their merging ([`facts`], [`merge`]) and what is made of them ([`assemble`],
+//! [`runs`]), hints for what no source can say ([`hints`]), the registry ([`registry`]), differences
+//! ([`diff`]) and a view for people ([`show`]).
 //!
 //! Not for: reading live memory; that a claim of a blueprint holds on a live instance is proven by
 //! `plan` when it binds.

@@ -482,7 +482,7 @@ fn variable(line: &str) -> Option<(String, Variable)> {
     plain.then(|| {
         let variable = Variable {
             address: start,
-            size: end.checked_sub(start).unwrap_or_default(),
+            size: end.saturating_sub(start),
             ctype: (!ctype.trim().is_empty()).then(|| ctype.trim().to_owned()),
         };
         (name.to_owned(), variable)

@@ -1,3 +1,5 @@
+//! Forms of oradebug traces, and traces that are damaged.
+
 use super::*;
 
 fn parsed(text: &[u8]) -> Result<Trace, TraceError> {

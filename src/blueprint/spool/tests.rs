@@ -1,3 +1,5 @@
+//! Spools of many shapes, and files that are damaged or hostile.
+
 use std::fs;
 
 use super::*;
