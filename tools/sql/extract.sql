@@ -1,12 +1,12 @@
 -- What sgascope wants to know of an instance's fixed tables, asked once.
---
+
 -- Run it in SQL*Plus as SYSDBA, in CDB$ROOT, on the instance itself, open (11.2 to 23ai):
---
+
 --     sqlplus -s / as sysdba < extract.sql          (spools into the current directory)
 --     sgascope blueprint extract --spool .
---
+
 -- or let sgascope do both:  sgascope blueprint extract --sqlplus 'sqlplus -s / as sysdba'
---
+
 -- It reads dictionary-like fixed tables and views only, each once and bounded by ROWNUM:
 --     X$KSMFSV (fixed SGA variables), X$KQFTA and X$KQFCO (tables and columns, with both keys by which
 --     they join), X$KQFDT, ADDR of X$KSUSE and X$KSUPR, X$KSMSSINFO (12c on),
@@ -14,7 +14,7 @@
 --     V$DATABASE, V$FIXED_VIEW_DEFINITION.
 -- It never touches X$KSMMEM, X$KSMSP or anything else that walks memory, writes nothing into the
 -- database, and takes some seconds. It reads no user data; V$PARAMETER holds the parameters' values.
---
+
 -- Texts of V$FIXED_VIEW_DEFINITION end after 4,000 bytes (GV$SESSION before its FROM clause); COMPLETE
 -- says which are whole. The executable holds all of them in full.
 
@@ -30,24 +30,22 @@ prompt sgascope extract: and V$EVENT_NAME V$STATNAME V$SQLCOMMAND V$PARAMETER V$
 prompt sgascope extract: and V$INSTANCE V$VERSION V$DATABASE V$FIXED_VIEW_DEFINITION; writes CSV files here
 
 -- Fixed tables are for SYS, and a PDB shows none of the fixed SGA variables.
-declare
-  container varchar2(128);
 begin
   if sys_context('USERENV', 'SESSION_USER') <> 'SYS' then
-    raise_application_error(-20001, 'sgascope extract: connect as SYSDBA: only SYS sees the X$ tables');
+    raise_application_error(-20001, 'sgascope extract: connect as SYSDBA, only SYS sees the X$ tables');
   end if;
   if dbms_db_version.version >= 12 then
-    execute immediate 'select sys_context(''USERENV'', ''CON_NAME'') from dual' into container;
-    execute immediate
-      'begin if to_number(sys_context(''USERENV'', ''CON_ID'')) > 1 then raise_application_error(-20002, '
-      || '''sgascope extract: this is the pluggable database ' || replace(container, '''')
-      || ', which shows no fixed SGA variables: connect to CDB$ROOT (alter session set container=CDB$ROOT)''); end if; end;';
+    if to_number(sys_context('USERENV', 'CON_ID')) > 1 then
+      raise_application_error(-20002, 'sgascope extract: this is the pluggable database '
+        || sys_context('USERENV', 'CON_NAME') || ', which shows no fixed SGA variables; connect to CDB$ROOT '
+        || '(alter session set container=CDB$ROOT)');
+    end if;
   end if;
 end;
 /
 
 -- SQL*Plus 12.2 and later writes CSV itself; before, columns are set apart by commas and texts that
--- can hold one are quoted by hand: &b and &e stand around them, &bl and &el around long ones.
+-- can hold one are quoted by hand: the variables b and e stand around them, bl and el around long ones.
 column m new_value m noprint
 column b new_value b noprint
 column e new_value e noprint
