@@ -56,6 +56,10 @@ const SHIPPED: &[(&str, &str)] = &[
         "drafts/23.6.json",
         include_str!("../../blueprints/drafts/23.6.json"),
     ),
+    (
+        "synthetic/sgasim-19.3.json",
+        include_str!("../../blueprints/synthetic/sgasim-19.3.json"),
+    ),
 ];
 
 /// The index of the shipped blueprints.

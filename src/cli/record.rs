@@ -31,6 +31,7 @@ const WATCH_EVERY: Duration = Duration::from_millis(200);
 impl From<RecordError> for Failure {
     fn from(error: RecordError) -> Failure {
         let exit = match error.kind() {
+            _ if matches!(error, RecordError::NoColumn { .. }) => Exit::Usage,
             RecordErrorKind::NotFound => Exit::Nothing,
             RecordErrorKind::Locked => Exit::Usage,
             RecordErrorKind::Schema | RecordErrorKind::Damaged => Exit::Damaged,

@@ -6,13 +6,14 @@
 
 use std::collections::HashSet;
 
-use super::columns::{CORE_NEEDS, Column, Recipe, Special};
+use super::columns::{CORE_NEEDS, Column, Recipe};
+use super::core::{Core, CoreFields};
 use super::dates;
 use super::text::{Charset, before_nul};
 use super::value::Value;
 use crate::blueprint::model::{Blueprint, Stored};
 use crate::memory::TargetAddr;
-use crate::plan::{BoundPlan, Event, EventTable, FieldRef, Need, handle, row};
+use crate::plan::{BoundPlan, FieldRef, Need, handle, row};
 use crate::walk::{Frame, Quality};
 
 /// Longest inline or pointed-to text of a row, in bytes.
@@ -37,39 +38,11 @@ pub struct Row<'a> {
     pub sql_id: Option<u64>,
 }
 
-/// What all columns share.
-pub struct Core {
-    charset: Charset,
-    events: std::sync::Arc<EventTable>,
-    commands: std::collections::BTreeMap<u32, String>,
-    status_mask: u64,
-    fields: CoreFields,
-}
-
-struct CoreFields {
-    kind: Option<FieldRef>,
-    idle: Option<FieldRef>,
-    event: Option<FieldRef>,
-    wait: Option<FieldRef>,
-    seq: Option<FieldRef>,
-    model: Option<FieldRef>,
-    ordinal: Option<FieldRef>,
-    sql_address: Option<FieldRef>,
-    sql_hash: Option<FieldRef>,
-    sql_high: Option<FieldRef>,
-    handle_high: Option<FieldRef>,
-    handle_low: Option<FieldRef>,
-    wait_stamp: Option<FieldRef>,
-    flag2: Option<FieldRef>,
-    command: Option<FieldRef>,
-}
-
 /// Decodes the rows of one bound plan.
 pub struct Decoder {
     core: Core,
     columns: Vec<(&'static Column, Result<Op, String>)>,
     addrs: Vec<TargetAddr>,
-    confirmed: HashSet<u64>,
 }
 
 impl Decoder {
@@ -77,7 +50,16 @@ impl Decoder {
     pub fn new(blueprint: &Blueprint, bound: &BoundPlan, columns: &[&'static Column]) -> Decoder {
         let place = |need: Need| bound.plan.field(need);
         let core_need = |i: usize| place(CORE_NEEDS[i]);
+        let rows = blueprint
+            .array("sessions")
+            .and_then(|a| blueprint.strukt(&a.row));
+        let trusted = |name: &str| {
+            rows.and_then(|s| Some(bound.accepted.is_proven(&s.name, s.field(name)?)))
+                .unwrap_or(false)
+        };
         let core = Core {
+            confirmed: HashSet::new(),
+            trusted: (trusted("sql_id_high"), trusted("prev_sql_id_high")),
             charset: Charset::named(blueprint.charset.as_deref()),
             events: bound.events.clone(),
             commands: blueprint.dictionaries.commands.clone(),
@@ -108,7 +90,6 @@ impl Decoder {
             core,
             columns: compiled,
             addrs: bound.rows.addrs.clone(),
-            confirmed: HashSet::new(),
         }
     }
 
@@ -126,7 +107,7 @@ impl Decoder {
 
     /// A proven SQL_ID: rows that show it need no other confirmation from now on.
     pub fn confirm(&mut self, sql_id: u64) {
-        self.confirmed.insert(sql_id);
+        self.core.confirmed.insert(sql_id);
     }
 
     /// The handle address, hash value and SQL_ID that a row shows, unconfirmed.
@@ -189,68 +170,19 @@ impl Decoder {
             return Ok(None);
         };
         let f = &self.core.fields;
-        let (Some(high), Some(low)) = (f.handle_high, f.handle_low) else {
-            return Ok(Some(id));
+        let claimed = match (f.handle_high, f.handle_low) {
+            (Some(high), Some(low)) => Some(high.uint(words) << 32 | low.uint(words)),
+            _ => None,
         };
-        if high.uint(words) << 32 | low.uint(words) == id {
-            self.confirmed.insert(id);
+        if claimed == Some(id) {
+            self.core.confirmed.insert(id);
             return Ok(Some(id));
         }
-        if self.confirmed.contains(&id) {
+        let known = self.core.confirmed.contains(&id);
+        if known || (claimed.is_none() && self.core.trusted.0) {
             return Ok(Some(id));
         }
         Err(())
-    }
-}
-
-impl Core {
-    fn get(field: Option<FieldRef>, words: &[u64]) -> u64 {
-        field.map_or(0, |f| f.uint(words))
-    }
-
-    /// Waiting now, by the gate's own rule: KSUSETIM = 0 and SEQ# ≠ 0.
-    fn waiting(&self, words: &[u64]) -> bool {
-        self.fields.wait.is_some_and(|f| f.int(words) == 0)
-            && self.fields.seq.is_none_or(|f| f.uint(words) != 0)
-    }
-
-    fn kind(&self, words: &[u64]) -> u64 {
-        Self::get(self.fields.kind, words)
-    }
-
-    fn event(&self, words: &[u64]) -> Option<&Event> {
-        self.events.get(Self::get(self.fields.event, words))
-    }
-
-    /// What can't be true of a row.
-    fn judge(&self, words: &[u64], slot: u32) -> Quality {
-        let f = &self.fields;
-        let mut quality = Quality::CLEAN;
-        let wrong_slot = f
-            .ordinal
-            .is_some_and(|o| o.uint(words) != u64::from(slot) + 1);
-        let wrong_event =
-            !self.events.events.is_empty() && f.event.is_some() && self.event(words).is_none();
-        let wrong_wait = f.wait.is_some_and(|w| w.int(words) < -2);
-        if wrong_slot || wrong_event || wrong_wait {
-            quality = quality.with(Quality::IMPLAUSIBLE);
-        }
-        let background = self.kind(words) & 16 != 0;
-        if background && !self.waiting(words) && Self::get(f.idle, words) & 1 == 0 {
-            quality = quality.with(Quality::CPU_UNSURE);
-        }
-        quality
-    }
-
-    /// In a call and not waiting, or waiting for an event that isn't idle. Background processes
-    /// have no call bit between actions: not waiting counts (and is flagged `cpu_unsure`).
-    fn is_active(&self, words: &[u64]) -> bool {
-        if self.waiting(words) {
-            let class = self.event(words).and_then(|e| self.events.class_of(e));
-            class.is_none_or(|c| c.name != "Idle")
-        } else {
-            Self::get(self.fields.idle, words) & 1 != 0 || self.kind(words) & 16 != 0
-        }
     }
 }
 
@@ -299,6 +231,16 @@ fn compile(column: &Column, bound: &BoundPlan, core: &Core) -> Result<Op, String
         }
         Recipe::Text(n) => text(need(n)?),
         Recipe::CountedText(t, len) => counted_text(need(t)?, need(len)?),
+        Recipe::CountedUint(n, t, len) => {
+            let (field, text, length) = (need(n)?, need(t)?, need(len)?);
+            Box::new(move |_, r| {
+                let mut bytes = [0u8; MAX_TEXT];
+                match counted(text, length, r.words, &mut bytes) {
+                    Some(_) => Value::Uint(field.uint(r.words)),
+                    None => Value::Absent,
+                }
+            })
+        }
         Recipe::Time(n) => time(need(n)?)?,
         Recipe::UintIf(n, condition) => {
             let (field, condition) = (need(n)?, need(condition)?);
@@ -332,11 +274,14 @@ fn compile(column: &Column, bound: &BoundPlan, core: &Core) -> Result<Op, String
         }
         Recipe::PlainSqlId(address, high, low) => {
             let (address, high, low) = (need(address)?, need(high)?, need(low)?);
-            Box::new(move |_, r| match address.uint(r.words) {
-                0 => Value::Null,
-                _ => {
-                    let id = high.uint(r.words) << 32 | low.uint(r.words);
+            Box::new(move |c, r| {
+                let id = high.uint(r.words) << 32 | low.uint(r.words);
+                if address.uint(r.words) == 0 {
+                    Value::Null
+                } else if c.trusted.1 || c.confirmed.contains(&id) {
                     Value::Text(handle::sql_id_text(id).into())
+                } else {
+                    Value::Absent
                 }
             })
         }
@@ -367,20 +312,30 @@ fn text(field: FieldRef) -> Op {
     })
 }
 
-/// Text with its length beside it: where the two disagree the text was caught while it changed.
 fn counted_text(field: FieldRef, length: FieldRef) -> Op {
     Box::new(move |c, r| {
-        if faulted(field, r.words) {
-            return Value::Absent;
-        }
         let mut bytes = [0u8; MAX_TEXT];
-        let n = field.bytes(r.words, &mut bytes);
-        let used = before_nul(&bytes[..n]);
-        if used.len() as u64 != length.uint(r.words) {
-            return Value::Absent;
+        match counted(field, length, r.words, &mut bytes) {
+            Some(text) => shown(c, text),
+            None => Value::Absent,
         }
-        shown(c, used)
     })
+}
+
+/// Text with its length beside it; `None`: it can't be read, or the two disagree, so that it was
+/// caught while it changed.
+fn counted<'a>(
+    field: FieldRef,
+    length: FieldRef,
+    words: &[u64],
+    bytes: &'a mut [u8; MAX_TEXT],
+) -> Option<&'a [u8]> {
+    if faulted(field, words) {
+        return None;
+    }
+    let n = field.bytes(words, bytes);
+    let used = before_nul(&bytes[..n]);
+    (used.len() as u64 == length.uint(words)).then_some(used)
 }
 
 fn shown<'a>(core: &Core, bytes: &[u8]) -> Value<'a> {
@@ -419,170 +374,4 @@ fn process_address(owner: FieldRef, above: FieldRef) -> Op {
             (_, above) => Value::Address(above),
         }
     })
-}
-
-impl Core {
-    /// What a special column lacks on this instance.
-    fn missing(&self, special: Special, bound: &BoundPlan) -> Result<(), String> {
-        let need = |n: Need| {
-            bound
-                .plan
-                .field(n)
-                .map(|_| ())
-                .ok_or_else(|| bound.plan.why_absent(n).to_owned())
-        };
-        match special {
-            Special::Status if self.status_mask == 0 => {
-                Err("the blueprint has no rule status_mask".into())
-            }
-            Special::Status | Special::Sniped => need(row("KSUSEIDL")),
-            Special::SecondsInWait => need(row("wait_stamp")),
-            Special::TracePlanStats => need(row("KSUSEFLG2")),
-            Special::Event
-            | Special::EventNow
-            | Special::PText(_)
-            | Special::WaitClass
-            | Special::WaitClassId
-            | Special::WaitClassNo
-            | Special::WaitClassNow
-            | Special::WaitClassIdNow => match &self.events.problem {
-                Some(problem) => Err(problem.clone()),
-                None => need(row("KSUSEOPC")),
-            },
-            Special::CommandName if self.commands.is_empty() => {
-                Err("the blueprint has no dictionary of commands".into())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn special<'a>(&'a self, special: Special, r: &Row<'a>) -> Value<'a> {
-        let words = r.words;
-        match special {
-            Special::Status => self.status(words),
-            Special::Type | Special::SessionKind => self.session_kind(words, special),
-            Special::SessionType => Value::Text(
-                if self.kind(words) & 16 != 0 {
-                    "BACKGROUND"
-                } else {
-                    "FOREGROUND"
-                }
-                .into(),
-            ),
-            Special::InVSession => Value::Bool(self.kind(words) & 1 != 0),
-            Special::Sniped => Value::Bool(Self::get(self.fields.idle, words) & 2 != 0),
-            Special::IsActive => Value::Bool(self.is_active(words)),
-            Special::SessionState => Value::Text(
-                if self.waiting(words) {
-                    "WAITING"
-                } else {
-                    "ON CPU"
-                }
-                .into(),
-            ),
-            Special::State | Special::WaitTime => self.wait_state(words, special),
-            Special::SecondsInWait => {
-                let now = r.wall_ns.div_euclid(1_000_000_000);
-                match Self::get(self.fields.wait_stamp, words) as i64 {
-                    0 => Value::Null,
-                    stamp => Value::Uint((now - stamp).max(0) as u64),
-                }
-            }
-            Special::CommandName => {
-                let code = Self::get(self.fields.command, words) as u32;
-                match self.commands.get(&code) {
-                    Some(name) if code != 0 => Value::Text(name.as_str().into()),
-                    _ => Value::Null,
-                }
-            }
-            Special::TracePlanStats => {
-                let bits = Self::get(self.fields.flag2, words) & 0x3_0000;
-                match bits {
-                    0x1_0000 => Value::Text("ALL EXEC".into()),
-                    0x2_0000 => Value::Text("NEVER".into()),
-                    0 => Value::Text("FIRST EXEC".into()),
-                    _ => Value::Null,
-                }
-            }
-            Special::ReadFlags => match r.quality.names() {
-                names if names.is_empty() => Value::Null,
-                names => Value::Text(names.into()),
-            },
-            _ => self.event_part(special, words),
-        }
-    }
-
-    /// STATUS by the release's mask (11 before 18c, 9 after; GV$SESSION texts).
-    fn status<'a>(&self, words: &[u64]) -> Value<'a> {
-        let cached = self.kind(words) & 4096 != 0;
-        let word = match Self::get(self.fields.idle, words) & self.status_mask {
-            1 => "ACTIVE",
-            0 if cached => "CACHED",
-            0 => "INACTIVE",
-            2 | 3 => "SNIPED",
-            _ => "KILLED",
-        };
-        Value::Text(word.into())
-    }
-
-    fn session_kind<'a>(&self, words: &[u64], special: Special) -> Value<'a> {
-        let word = match self.kind(words) & 19 {
-            17 => "BACKGROUND",
-            1 => "USER",
-            2 => "RECURSIVE",
-            _ if special == Special::Type => "?",
-            kind if kind & 1 != 0 => "USER",
-            _ => "RECURSIVE",
-        };
-        Value::Text(word.into())
-    }
-
-    /// STATE and WAIT_TIME by the 10.2 text over KSUSETIM, which later rows still keep.
-    fn wait_state<'a>(&self, words: &[u64], special: Special) -> Value<'a> {
-        let micros = self.fields.wait.map_or(-2, |f| f.int(words));
-        // Oracle's ROUND is half up
-        let centis = (micros + 5_000).div_euclid(10_000);
-        let (state, time) = match micros {
-            0 => ("WAITING", 0),
-            -1 => ("WAITED SHORT TIME", -1),
-            m if m < 0 => ("WAITED UNKNOWN TIME", -2),
-            _ if centis == 0 => ("WAITED SHORT TIME", -1),
-            _ => ("WAITED KNOWN TIME", centis),
-        };
-        match special {
-            Special::State => Value::Text(state.into()),
-            _ => Value::Int(time),
-        }
-    }
-
-    fn event_part<'a>(&'a self, special: Special, words: &[u64]) -> Value<'a> {
-        let now = matches!(
-            special,
-            Special::EventNow | Special::WaitClassNow | Special::WaitClassIdNow
-        );
-        if now && !self.waiting(words) {
-            return Value::Null;
-        }
-        let Some(event) = self.event(words) else {
-            return Value::Absent;
-        };
-        let text = |t: &'a str| match t {
-            "" => Value::Null,
-            t => Value::Text(t.into()),
-        };
-        if let Special::PText(i) = special {
-            return text(&event.parameters[usize::from(i)]);
-        }
-        if matches!(special, Special::Event | Special::EventNow) {
-            return text(&event.name);
-        }
-        let Some(class) = self.events.class_of(event) else {
-            return Value::Absent;
-        };
-        match special {
-            Special::WaitClassNo => Value::Uint(u64::from(class.no)),
-            Special::WaitClassId | Special::WaitClassIdNow => Value::Uint(u64::from(class.id)),
-            _ => text(&class.name),
-        }
-    }
 }

@@ -9,6 +9,7 @@
 //! Callers: `sample`, `record` (through Arrow batches), `cli`.
 
 pub mod columns;
+mod core;
 pub mod dates;
 pub mod decoder;
 pub mod text;

@@ -10,6 +10,8 @@
 
 mod frame;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 pub use frame::{Frame, Quality};
 pub use sweep::{GateFields, Select, Walker};

@@ -49,11 +49,11 @@ fn sampled_seconds(recording: &Path) -> HashMap<String, (u64, f64)> {
         let active = batch.column_by_name("is_active").unwrap().as_boolean();
         let shown = batch.column_by_name("in_v_session").unwrap().as_boolean();
         let event = texts(&batch, "event");
-        for i in 0..batch.num_rows() {
+        for (i, event) in event.into_iter().enumerate() {
             if !active.value(i) || !shown.value(i) {
                 continue;
             }
-            let key = event[i].clone().unwrap_or_else(|| "ON CPU".into());
+            let key = event.unwrap_or_else(|| "ON CPU".into());
             let entry = found.entry(key).or_default();
             entry.0 += 1;
             entry.1 += u64s(&batch, "weight_us")[i] as f64 / 1e6;

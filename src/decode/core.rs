@@ -1,0 +1,261 @@
+//! What all columns share: the fields by which a row is judged, and the columns with rules of their
+//! own (status, waits, events).
+//!
+//! Callers: `decoder`.
+
+use std::collections::HashSet;
+
+use super::columns::Special;
+use super::decoder::Row;
+use super::text::Charset;
+use super::value::Value;
+use crate::plan::{BoundPlan, Event, EventTable, FieldRef, Need, row};
+use crate::walk::Quality;
+
+/// What all columns share.
+pub struct Core {
+    pub(super) charset: Charset,
+    pub(super) events: std::sync::Arc<EventTable>,
+    pub(super) commands: std::collections::BTreeMap<u32, String>,
+    pub(super) status_mask: u64,
+    pub(super) fields: CoreFields,
+    /// SQL_IDs that a handle or a text has proven.
+    pub(super) confirmed: HashSet<u64>,
+    /// Whether the row's own words for the current, the previous SQL_ID passed their test at attach.
+    pub(super) trusted: (bool, bool),
+}
+
+pub(super) struct CoreFields {
+    pub(super) kind: Option<FieldRef>,
+    pub(super) idle: Option<FieldRef>,
+    pub(super) event: Option<FieldRef>,
+    pub(super) wait: Option<FieldRef>,
+    pub(super) seq: Option<FieldRef>,
+    pub(super) model: Option<FieldRef>,
+    pub(super) ordinal: Option<FieldRef>,
+    pub(super) sql_address: Option<FieldRef>,
+    pub(super) sql_hash: Option<FieldRef>,
+    pub(super) sql_high: Option<FieldRef>,
+    pub(super) handle_high: Option<FieldRef>,
+    pub(super) handle_low: Option<FieldRef>,
+    pub(super) wait_stamp: Option<FieldRef>,
+    pub(super) flag2: Option<FieldRef>,
+    pub(super) command: Option<FieldRef>,
+}
+
+impl Core {
+    pub(super) fn get(field: Option<FieldRef>, words: &[u64]) -> u64 {
+        field.map_or(0, |f| f.uint(words))
+    }
+
+    /// Waiting now, by the gate's own rule: KSUSETIM = 0 and SEQ# ≠ 0.
+    pub(super) fn waiting(&self, words: &[u64]) -> bool {
+        self.fields.wait.is_some_and(|f| f.int(words) == 0)
+            && self.fields.seq.is_none_or(|f| f.uint(words) != 0)
+    }
+
+    pub(super) fn kind(&self, words: &[u64]) -> u64 {
+        Self::get(self.fields.kind, words)
+    }
+
+    pub(super) fn event(&self, words: &[u64]) -> Option<&Event> {
+        self.events.get(Self::get(self.fields.event, words))
+    }
+
+    /// What can't be true of a row.
+    pub(super) fn judge(&self, words: &[u64], slot: u32) -> Quality {
+        let f = &self.fields;
+        let mut quality = Quality::CLEAN;
+        let wrong_slot = f
+            .ordinal
+            .is_some_and(|o| o.uint(words) != u64::from(slot) + 1);
+        let wrong_event =
+            !self.events.events.is_empty() && f.event.is_some() && self.event(words).is_none();
+        let wrong_wait = f.wait.is_some_and(|w| w.int(words) < -2);
+        if wrong_slot || wrong_event || wrong_wait {
+            quality = quality.with(Quality::IMPLAUSIBLE);
+        }
+        let background = self.kind(words) & 16 != 0;
+        if background && !self.waiting(words) && Self::get(f.idle, words) & 1 == 0 {
+            quality = quality.with(Quality::CPU_UNSURE);
+        }
+        quality
+    }
+
+    /// In a call and not waiting, or waiting for an event that isn't idle. Background processes
+    /// have no call bit between actions: not waiting counts (and is flagged `cpu_unsure`).
+    pub(super) fn is_active(&self, words: &[u64]) -> bool {
+        if self.waiting(words) {
+            let class = self.event(words).and_then(|e| self.events.class_of(e));
+            class.is_none_or(|c| c.name != "Idle")
+        } else {
+            Self::get(self.fields.idle, words) & 1 != 0 || self.kind(words) & 16 != 0
+        }
+    }
+}
+
+impl Core {
+    /// What a special column lacks on this instance.
+    pub(super) fn missing(&self, special: Special, bound: &BoundPlan) -> Result<(), String> {
+        let need = |n: Need| {
+            bound
+                .plan
+                .field(n)
+                .map(|_| ())
+                .ok_or_else(|| bound.plan.why_absent(n).to_owned())
+        };
+        match special {
+            Special::Status if self.status_mask == 0 => {
+                Err("the blueprint has no rule status_mask".into())
+            }
+            Special::Status | Special::Sniped => need(row("KSUSEIDL")),
+            Special::SecondsInWait => need(row("wait_stamp")),
+            Special::TracePlanStats => need(row("KSUSEFLG2")),
+            Special::Event
+            | Special::EventNow
+            | Special::PText(_)
+            | Special::WaitClass
+            | Special::WaitClassId
+            | Special::WaitClassNo
+            | Special::WaitClassNow
+            | Special::WaitClassIdNow => match &self.events.problem {
+                Some(problem) => Err(problem.clone()),
+                None => need(row("KSUSEOPC")),
+            },
+            Special::CommandName if self.commands.is_empty() => {
+                Err("the blueprint has no dictionary of commands".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn special<'a>(&'a self, special: Special, r: &Row<'a>) -> Value<'a> {
+        let words = r.words;
+        match special {
+            Special::Status => self.status(words),
+            Special::Type | Special::SessionKind => self.session_kind(words, special),
+            Special::SessionType => Value::Text(
+                if self.kind(words) & 16 != 0 {
+                    "BACKGROUND"
+                } else {
+                    "FOREGROUND"
+                }
+                .into(),
+            ),
+            Special::InVSession => Value::Bool(self.kind(words) & 1 != 0),
+            Special::Sniped => Value::Bool(Self::get(self.fields.idle, words) & 2 != 0),
+            Special::IsActive => Value::Bool(self.is_active(words)),
+            Special::SessionState => Value::Text(
+                if self.waiting(words) {
+                    "WAITING"
+                } else {
+                    "ON CPU"
+                }
+                .into(),
+            ),
+            Special::State | Special::WaitTime => self.wait_state(words, special),
+            Special::SecondsInWait => {
+                let now = r.wall_ns.div_euclid(1_000_000_000);
+                match Self::get(self.fields.wait_stamp, words) as i64 {
+                    0 => Value::Null,
+                    stamp => Value::Uint((now - stamp).max(0) as u64),
+                }
+            }
+            Special::CommandName => {
+                let code = Self::get(self.fields.command, words) as u32;
+                match self.commands.get(&code) {
+                    Some(name) if code != 0 => Value::Text(name.as_str().into()),
+                    _ => Value::Null,
+                }
+            }
+            Special::TracePlanStats => {
+                let bits = Self::get(self.fields.flag2, words) & 0x3_0000;
+                match bits {
+                    0x1_0000 => Value::Text("ALL EXEC".into()),
+                    0x2_0000 => Value::Text("NEVER".into()),
+                    0 => Value::Text("FIRST EXEC".into()),
+                    _ => Value::Null,
+                }
+            }
+            Special::ReadFlags => match r.quality.names() {
+                names if names.is_empty() => Value::Null,
+                names => Value::Text(names.into()),
+            },
+            _ => self.event_part(special, words),
+        }
+    }
+
+    /// STATUS by the release's mask (11 before 18c, 9 after; GV$SESSION texts).
+    fn status<'a>(&self, words: &[u64]) -> Value<'a> {
+        let cached = self.kind(words) & 4096 != 0;
+        let word = match Self::get(self.fields.idle, words) & self.status_mask {
+            1 => "ACTIVE",
+            0 if cached => "CACHED",
+            0 => "INACTIVE",
+            2 | 3 => "SNIPED",
+            _ => "KILLED",
+        };
+        Value::Text(word.into())
+    }
+
+    fn session_kind<'a>(&self, words: &[u64], special: Special) -> Value<'a> {
+        let word = match self.kind(words) & 19 {
+            17 => "BACKGROUND",
+            1 => "USER",
+            2 => "RECURSIVE",
+            _ if special == Special::Type => "?",
+            kind if kind & 1 != 0 => "USER",
+            _ => "RECURSIVE",
+        };
+        Value::Text(word.into())
+    }
+
+    /// STATE and WAIT_TIME by the 10.2 text over KSUSETIM, which later rows still keep.
+    fn wait_state<'a>(&self, words: &[u64], special: Special) -> Value<'a> {
+        let micros = self.fields.wait.map_or(-2, |f| f.int(words));
+        // Oracle's ROUND is half up
+        let centis = (micros + 5_000).div_euclid(10_000);
+        let (state, time) = match micros {
+            0 => ("WAITING", 0),
+            -1 => ("WAITED SHORT TIME", -1),
+            m if m < 0 => ("WAITED UNKNOWN TIME", -2),
+            _ if centis == 0 => ("WAITED SHORT TIME", -1),
+            _ => ("WAITED KNOWN TIME", centis),
+        };
+        match special {
+            Special::State => Value::Text(state.into()),
+            _ => Value::Int(time),
+        }
+    }
+
+    fn event_part<'a>(&'a self, special: Special, words: &[u64]) -> Value<'a> {
+        let now = matches!(
+            special,
+            Special::EventNow | Special::WaitClassNow | Special::WaitClassIdNow
+        );
+        if now && !self.waiting(words) {
+            return Value::Null;
+        }
+        let Some(event) = self.event(words) else {
+            return Value::Absent;
+        };
+        let text = |t: &'a str| match t {
+            "" => Value::Null,
+            t => Value::Text(t.into()),
+        };
+        if let Special::PText(i) = special {
+            return text(&event.parameters[usize::from(i)]);
+        }
+        if matches!(special, Special::Event | Special::EventNow) {
+            return text(&event.name);
+        }
+        let Some(class) = self.events.class_of(event) else {
+            return Value::Absent;
+        };
+        match special {
+            Special::WaitClassNo => Value::Uint(u64::from(class.no)),
+            Special::WaitClassId | Special::WaitClassIdNow => Value::Uint(u64::from(class.id)),
+            _ => text(&class.name),
+        }
+    }
+}

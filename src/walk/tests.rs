@@ -1,0 +1,159 @@
+//! Sweeps over memory that moves in a known way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+use crate::blueprint::Blueprint;
+use crate::memory::{AddressSpace, Fault, Region, Spot, TargetAddr};
+use crate::plan::{Accepted, EventTable, RowTable, bind, compile, row};
+
+/// Rows of 64 words; what is read can change from one read to the next.
+struct Moving {
+    regions: Vec<Region>,
+    reads: AtomicU64,
+    /// Word at `offset` in read number `n` of the slot's payload.
+    word: fn(slot: u64, offset: u64, read: u64) -> u64,
+}
+
+const ROW_BYTES: u64 = 512;
+const SLOTS: u64 = 8;
+const BASE: u64 = 0x6800_0000;
+
+impl AddressSpace for Moving {
+    fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    fn kind(&self) -> &'static str {
+        "bytes"
+    }
+
+    fn read_words(&self, spot: Spot, offset: u64, out: &mut [u64]) -> Result<(), Fault> {
+        for (i, word) in out.iter_mut().enumerate() {
+            let at = spot.offset + offset + i as u64 * 8;
+            let (slot, within) = (at / ROW_BYTES, at % ROW_BYTES);
+            // a new reading of a row begins with its last span
+            let read = if within == PAYLOAD {
+                self.reads.fetch_add(1, Ordering::Relaxed)
+            } else {
+                self.reads.load(Ordering::Relaxed)
+            };
+            *word = match within {
+                0 => 1,               // KSSPAFLG in use
+                FLAGS => 1 | 1 << 32, // KSUSEFLG user; KSUSEIDL in a call
+                WAIT => 5 | 7 << 16,  // SEQ# 5, EVENT# 7, KSUSETIM 0: waiting
+                within => (self.word)(slot, within, read),
+            };
+        }
+        Ok(())
+    }
+
+    fn read_bytes(&self, _: Spot, _: u64, out: &mut [u8]) -> Result<(), Fault> {
+        out.fill(0);
+        Ok(())
+    }
+}
+
+const FLAGS: u64 = 64;
+const WAIT: u64 = 128;
+const PAYLOAD: u64 = 256;
+
+fn blueprint() -> Blueprint {
+    let field = |name: &str, offset: u64, size: u64| serde_json::json!({"name": name, "offset": offset, "size": size, "stored": "uint", "source": "s", "confidence": "high"});
+    let document = serde_json::json!({
+        "schema": "1.0", "id": "walk-test", "status": "synthetic",
+        "identity": {"release": "1", "port": "test"},
+        "sources": [{"id": "s", "kind": "executable", "detail": "test"}],
+        "anchors": [], "arrays": [],
+        "structs": [{"name": "r", "size": ROW_BYTES, "fields": [
+            field("KSSPAFLG", 0, 1), field("KSUSEFLG", FLAGS, 4), field("KSUSEIDL", FLAGS + 4, 2),
+            field("KSUSESEQ", WAIT, 2), field("KSUSEOPC", WAIT + 2, 2), field("KSUSETIM", WAIT + 4, 4),
+            field("KSUSEP1", PAYLOAD, 8), field("KSUSEP2", PAYLOAD + 8, 8),
+        ]}],
+    });
+    Blueprint::from_json(document.to_string().as_bytes(), "test").unwrap()
+}
+
+fn sweep(word: fn(u64, u64, u64) -> u64) -> (Frame, usize) {
+    let space: Arc<dyn AddressSpace> = Arc::new(Moving {
+        regions: vec![Region {
+            start: TargetAddr(BASE),
+            len: ROW_BYTES * SLOTS,
+            name: "moving".into(),
+        }],
+        reads: AtomicU64::new(0),
+        word,
+    });
+    let accepted = Arc::new(Accepted::default());
+    let needs = [row("KSUSEP1"), row("KSUSEP2")];
+    let plan = compile(&blueprint(), &accepted, "r", &GateFields::NEEDS, &needs).unwrap();
+    let first = (plan.field(row("KSUSEP1")).unwrap().byte / 8) as usize;
+    let addrs = (0..SLOTS)
+        .map(|i| TargetAddr(BASE + i * ROW_BYTES))
+        .collect();
+    let rows = RowTable {
+        addrs,
+        spots: Vec::new(),
+    };
+    let bound = bind(
+        space,
+        plan,
+        &rows,
+        accepted,
+        Arc::new(EventTable::default()),
+    );
+    let mut walker = Walker::new(bound, Select::Used).unwrap();
+    let mut frame = walker.frame();
+    walker.sweep(&mut frame, || 0);
+    (frame, first)
+}
+
+#[test]
+fn quiet_rows_are_clean() {
+    let (frame, first) = sweep(|slot, _, _| 100 + slot);
+    assert_eq!(frame.len(), SLOTS as usize);
+    assert!(frame.quality.iter().all(|q| *q == Quality::CLEAN));
+    assert_eq!(frame.row(3)[first], 103);
+    assert_eq!(frame.torn, 0);
+}
+
+#[test]
+fn a_row_that_changed_once_is_read_again_and_says_so() {
+    // the second word of each row changes between the first and the second reading
+    let (frame, first) = sweep(|_, offset, read| if offset > PAYLOAD { read.min(2) } else { 1 });
+    assert_eq!(frame.quality[0], Quality::RETRIED);
+    let words = frame.row(0);
+    assert_eq!(
+        (words[first], words[first + 1]),
+        (1, 2),
+        "what is shown is the quiet reading"
+    );
+    assert!(frame.quality[1..].iter().all(|q| *q == Quality::CLEAN));
+}
+
+#[test]
+fn a_row_that_never_rests_is_emitted_as_torn() {
+    let (frame, _) = sweep(|_, offset, read| if offset > PAYLOAD { read } else { 1 });
+    assert_eq!(frame.len(), SLOTS as usize, "never dropped");
+    assert!(frame.quality.iter().all(|q| q.has(Quality::TORN)));
+    assert_eq!(frame.torn, SLOTS as u32);
+}
+
+#[test]
+fn a_frame_keeps_its_memory() {
+    let mut frame = Frame::new(4, 8);
+    let before = (frame.words.as_ptr(), frame.words.capacity());
+    for _ in 0..4 {
+        frame.words.extend_from_slice(&[7; 8]);
+    }
+    frame.clear();
+    assert_eq!((frame.words.as_ptr(), frame.words.capacity()), before);
+    assert!(frame.is_empty());
+}
+
+#[test]
+fn quality_names() {
+    assert_eq!(Quality::CLEAN.names(), "");
+    assert_eq!(Quality::TORN.with(Quality::RETRIED).names(), "retried,torn");
+}
