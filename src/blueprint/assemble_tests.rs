@@ -1,3 +1,5 @@
+//! Extraction from executables: what comes out, and that damaged ones end with an error.
+
 use std::time::{Duration, Instant};
 
 use super::super::model::{Accept, Confidence, Guard, Stored};

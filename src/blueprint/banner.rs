@@ -5,7 +5,7 @@
 //! `Oracle Database 19c Enterprise Edition Release 19.0.0.0.0 - Production`. From 18c on the banner
 //! carries only the base release; before, it carries the full one and there is no version line.
 //!
-//! Callers: `assemble`, `discover`'s users through `cli`.
+//! Callers: `assemble`, `spool`, `trace`, `discover`'s users through `cli`.
 
 use std::collections::BTreeSet;
 
@@ -92,6 +92,27 @@ fn collect(bytes: &[u8], texts: &mut Texts) {
             set.insert(text.to_owned());
         }
     }
+}
+
+/// The release in lines of text that begin with the same forms (trace headers, V$VERSION); `None`
+/// when they name none or several.
+pub(super) fn of_lines<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Banner> {
+    let mut texts = Texts::default();
+    for line in lines.map(str::trim) {
+        let set = if line.starts_with("RDBMS_") {
+            &mut texts.labels
+        } else if line.starts_with("Version ") {
+            &mut texts.versions
+        } else if line.starts_with("Oracle Database ") {
+            &mut texts.banners
+        } else {
+            continue;
+        };
+        if set.len() < MAX_KEPT {
+            set.insert(line.to_owned());
+        }
+    }
+    choose(&texts).ok()
 }
 
 /// The printable text up to NUL or line end.

@@ -1,3 +1,5 @@
+//! A failing fixture for each semantic rule.
+
 use super::super::model::{AbsentColumn, Confidence, Run};
 use super::super::testing;
 use super::*;

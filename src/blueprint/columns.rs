@@ -7,14 +7,19 @@
 //! | ADDR, INDX, INST_ID, CON_ID stand at offset 0 and are made when the row is shown | all published listings; Velikikh |
 //! | a column with a `kqfcop` index is made or changed by a function: not stored as shown | Velikikh, xinfo (19.13, 21.5, 23.6) |
 //! | offset 0 otherwise is real for KSSPAFLG, the state object's flag byte, or for the only column there (KSLEDNAM) | public 19c sampler; Canali, Lutz |
+//! | where functions are not shown (X$KQFCO hides them), KQFCOTYP 7 at offset 0 passes through one | Velikikh, xinfo |
 //! | KQFCOTYP 11 unsigned, 0 signed integer, 5 text in place, 6 and 7 address of text, 9 address | Velikikh, decoded listings of 21.5 |
 //! | KQFCODTY 12 is a 7-byte DATE, but 4 bytes of epoch seconds where the next column begins within them | LOGON_TIME dump of a public 19c sampler; KSUSESEID 4 bytes behind KSUSESESTA in 12.1-19.3 |
 //! | KQFCODTY 23 with 8 bytes is an address, unless a NUMBER has the same bytes (KSUSEP1R and KSUSEP1) | Hailey's 19.3 offsets |
 //! | KQFCOSIZ of text behind a pointer is its longest text: 8 bytes up to the next column mean a pointer | Hailey's 19.3 offsets (KSUSECLID 64 bytes at 4688, next at 4696) |
 //! | any other KQFCOTYP is kept as raw bytes, not guessed | |
 //!
+//! A field's source is the one that is quoted for its column; a column that only X$KQFCO gives is of
+//! medium confidence, since a function of the server may still change it.
+//!
 //! It reads no file. Callers: `assemble`.
 
+use super::facts::{Said, Table};
 use super::kqf::{KqfColumn, KqfTable};
 use super::model::{AbsentColumn, Confidence, Field, Stored, Struct};
 
@@ -28,12 +33,14 @@ const DTY_DATE: u8 = 12;
 const DTY_RAW: u8 = 23;
 const TYP_SIGNED: u8 = 0;
 const TYP_TEXT: u8 = 5;
-const TYP_TEXT_PTR: [u8; 2] = [6, 7];
+const TYP_TEXT_BY_FUNCTION: u8 = 7;
+const TYP_TEXT_PTR: [u8; 2] = [6, TYP_TEXT_BY_FUNCTION];
 const TYP_ADDRESS: u8 = 9;
 const TYP_UNSIGNED: u8 = 11;
 
-/// The structure of a table's rows; `source` names the executable in `sources`.
-pub fn structure(table: &KqfTable, name: &str, source: &str) -> Struct {
+/// The structure of a table's rows.
+pub fn structure(facts: &Table, name: &str) -> Struct {
+    let table = &facts.table;
     let mut out = Struct {
         name: name.to_owned(),
         table: Some(table.name.clone()),
@@ -50,7 +57,7 @@ pub fn structure(table: &KqfTable, name: &str, source: &str) -> Struct {
                     reason,
                 });
             }
-            None => out.fields.push(field(table, column, source)),
+            None => out.fields.push(field(facts, column)),
         }
     }
     out.fields.sort_by_key(|f| f.offset);
@@ -84,9 +91,12 @@ fn why_absent(table: &KqfTable, column: &KqfColumn) -> Option<String> {
     if column.siz == 0 {
         return Some("the dictionary gives it no size".into());
     }
-    let at_zero = |c: &&KqfColumn| c.off == 0 && c.cop == 0 && !is_synthetic(c);
+    let hidden_function =
+        |c: &KqfColumn| !table.functions_known && c.off == 0 && c.typ == TYP_TEXT_BY_FUNCTION;
+    let at_zero =
+        |c: &&KqfColumn| c.off == 0 && c.cop == 0 && !is_synthetic(c) && !hidden_function(c);
     let several = table.columns.iter().filter(at_zero).count() > 1;
-    (column.off == 0 && several && column.name != FLAG)
+    (column.off == 0 && (several || hidden_function(column)) && column.name != FLAG)
         .then(|| "offset 0 without being the row's first member: made when the row is shown".into())
 }
 
@@ -129,8 +139,20 @@ impl Form {
     }
 }
 
-fn field(table: &KqfTable, column: &KqfColumn, source: &str) -> Field {
+fn field(facts: &Table, column: &KqfColumn) -> Field {
+    let table = &facts.table;
     let form = form(table, column);
+    let by = facts.columns_by.get(&column.name).unwrap_or(&facts.by);
+    let said = Said {
+        value: (),
+        by: by.clone(),
+    };
+    let evidence: Vec<String> = form.evidence.into_iter().chain(said.also()).collect();
+    let confidence = if table.functions_known {
+        Confidence::High
+    } else {
+        Confidence::Medium
+    };
     Field {
         name: column.name.clone(),
         offset: u64::from(column.off),
@@ -141,9 +163,9 @@ fn field(table: &KqfTable, column: &KqfColumn, source: &str) -> Field {
         alternatives: Vec::new(),
         scan: false,
         accept: None,
-        source: source.to_owned(),
-        confidence: Confidence::High,
-        evidence: form.evidence,
+        source: said.source().to_owned(),
+        confidence,
+        evidence: (!evidence.is_empty()).then(|| evidence.join("; ")),
     }
 }
 
@@ -255,8 +277,9 @@ pub(super) mod tests {
             obj: 0,
             ver: 0,
             columns,
+            functions_known: true,
         };
-        structure(&table, "ksuse", "executable")
+        structure(&Table::new(table, "executable"), "ksuse")
     }
 
     fn stored(strukt: &Struct, name: &str) -> (Stored, u64, u64) {

@@ -1,4 +1,5 @@
-//! Why an executable gives no blueprint: one error for headers, symbols, tables, texts and hints.
+//! Why sources give no blueprint: one error for headers, symbols, tables, texts and hints,
+//! and for spools, traces and their merging.
 //!
 //! Callers: `elf`, `banner`, `kqf`, `assemble`; `cli` shows it.
 
@@ -6,8 +7,11 @@ use std::io;
 use std::path::PathBuf;
 
 use super::hints::HintsError;
+use super::merge::Contradiction;
+use super::spool::SpoolError;
+use super::trace::TraceError;
 
-/// Why an executable gives no blueprint.
+/// Why sources give no blueprint.
 #[derive(Debug, thiserror::Error)]
 pub enum ExtractError {
     /// Can't be opened (no right: only its owner may read a real one, mode 6751).
@@ -82,11 +86,28 @@ pub enum ExtractError {
     #[error(transparent)]
     Hints(#[from] HintsError),
     /// The assembled blueprint breaks a semantic rule.
-    #[error("{}: the assembled blueprint isn't coherent: {finding}", path.display())]
+    #[error("{origin}: the assembled blueprint isn't coherent: {finding}")]
     Incoherent {
-        /// The file.
-        path: PathBuf,
+        /// The sources.
+        origin: String,
         /// The first finding of severity error.
         finding: String,
     },
+    /// Something that no source gives, and without which there is no blueprint.
+    #[error("no source gives {what}: {advice}")]
+    Missing {
+        /// What is missing.
+        what: &'static str,
+        /// Where it could come from.
+        advice: &'static str,
+    },
+    /// A spool that can't be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// A trace that can't be used.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// Sources that don't belong together.
+    #[error(transparent)]
+    Contradiction(#[from] Contradiction),
 }

@@ -9,7 +9,7 @@
 //!
 //! Callers: `assemble`, `cli`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -284,6 +284,15 @@ impl Hints {
         } else {
             Err(self.no_family(release))
         }
+    }
+
+    /// The X$ tables that any of the files asks for.
+    pub fn tables(&self) -> BTreeSet<&str> {
+        self.files
+            .iter()
+            .flat_map(|(_, file)| &file.structs)
+            .filter_map(|s| s.table.as_deref())
+            .collect()
     }
 
     fn no_family(&self, release: &str) -> HintsError {

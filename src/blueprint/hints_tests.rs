@@ -1,3 +1,5 @@
+//! Reading and merging of hints files.
+
 use super::*;
 
 const MINIMAL: &str = r#"{"hints":"1.0","family":"t","applies_to":["30."],"rules":{"a":{"value":1,"source":"s","confidence":"low"}}}"#;

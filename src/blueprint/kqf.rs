@@ -17,7 +17,7 @@ use super::symbols::{Symbol, Symbols};
 pub const SYMBOLS: &[&str] = &["kqftab", "kqftap", "ksusdt", "ksusdn"];
 
 /// Most tables (21.5 has 1,272).
-const MAX_TABLES: usize = 20_000;
+pub(super) const MAX_TABLES: usize = 20_000;
 /// Most columns of one table (SQL itself allows 1,000).
 const MAX_COLUMNS: u32 = 2_000;
 /// Longest name of a table, structure or column.
@@ -25,7 +25,7 @@ const MAX_NAME: u64 = 64;
 /// Largest row in bytes.
 const MAX_ROW: u64 = 1 << 20;
 /// Most statistics (19.3 has 2,036) and longest name.
-const MAX_STATISTICS: u32 = 100_000;
+pub(super) const MAX_STATISTICS: u32 = 100_000;
 const MAX_STATISTIC_NAME: usize = 128;
 /// Bytes of a `ksusdt` entry where the symbol has no size (Christoph Lutz, `gdb/sesstat-wp.gdb`).
 const STATISTIC_ENTRY: u64 = 0x20;
@@ -55,6 +55,8 @@ pub struct KqfTable {
     pub ver: u16,
     /// Columns in order.
     pub columns: Vec<KqfColumn>,
+    /// Whether the source shows `kqfcop` indices; X$KQFCO doesn't.
+    pub functions_known: bool,
 }
 
 /// A column (X$KQFCO).
@@ -231,6 +233,7 @@ fn heads_of(exe: &ExeReader, base: u64, size: u64) -> Option<Vec<Head>> {
             obj: entry.u32(64),
             ver: entry.u16(68),
             columns: Vec::new(),
+            functions_known: true,
         };
         heads.push(Head {
             table,
@@ -327,13 +330,9 @@ fn columns(
     }
 }
 
-/// Refuses rows past all reason, so that offsets and widths stay small numbers.
-pub fn check_row_size(exe: &ExeReader, table: &KqfTable) -> Result<(), ExtractError> {
-    if table.rsz == 0 || table.rsz > MAX_ROW {
-        let expected = format!("a row of 1 to {MAX_ROW} bytes");
-        return Err(exe.damaged(table.name.clone(), 0, expected, table.rsz.to_string()));
-    }
-    Ok(())
+/// Whether a row size is within reason, so that offsets and widths stay small numbers.
+pub fn row_size_fits(table: &KqfTable) -> bool {
+    (1..=MAX_ROW).contains(&table.rsz)
 }
 
 /// Statistic names in STATISTIC# order from `ksusdt` (first word of an entry points to the name)

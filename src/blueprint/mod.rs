@@ -1,9 +1,11 @@
 //! Layouts as data: the blueprint of one exact Oracle executable.
 //!
 //! For: the JSON model ([`model`]), reading and writing it ([`load`]), its semantic rules
-//! ([`checks`]), extraction from an `oracle` executable ([`elf`], [`symbols`], [`banner`], [`kqf`], [`columns`],
-//! [`assemble`]), hints for what an executable can't say ([`hints`]), the registry ([`registry`])
-//! and a view for people ([`show`]).
+//! ([`checks`]), the facts of an `oracle` executable ([`elf`], [`symbols`], [`banner`], [`kqf`],
+//! [`columns`]), of spooled fixed tables ([`spool`], [`csv`], [`sqlplus`]) and of oradebug traces
+//! ([`trace`]), their merging ([`facts`], [`merge`]) and what is made of them ([`assemble`],
+//! [`runs`]), hints for what no source can say ([`hints`]), the registry ([`registry`]), differences
+//! ([`diff`]) and a view for people ([`show`]).
 //!
 //! Not for: reading live memory; that a claim of a blueprint holds on a live instance is proven by
 //! `plan` when it binds.
@@ -14,16 +16,24 @@ pub mod assemble;
 pub mod banner;
 pub mod checks;
 pub mod columns;
+pub mod csv;
+pub mod diff;
 pub mod elf;
 pub mod error;
+pub mod facts;
 pub mod finding;
 pub mod hints;
 pub mod kqf;
 pub mod load;
+pub mod merge;
 pub mod model;
 pub mod registry;
+pub mod runs;
 pub mod show;
+pub mod spool;
+pub mod sqlplus;
 pub mod symbols;
+pub mod trace;
 
 #[cfg(test)]
 mod schema_tests;
@@ -32,7 +42,7 @@ mod test_elf;
 #[cfg(test)]
 mod testing;
 
-pub use assemble::from_executable;
+pub use assemble::{assemble, executable, from_executable};
 pub use elf::ExeReader;
 pub use error::ExtractError;
 pub use hints::{Hints, HintsError};

@@ -103,6 +103,8 @@ pub enum SourceKind {
     Spool,
     /// An oradebug trace file.
     Trace,
+    /// A published layout: offsets quoted from public spools, programs or posts.
+    Published,
     /// Public references, shipped as hints.
     Hints,
     /// Learned from live memory or an image.
@@ -447,6 +449,11 @@ impl Blueprint {
     /// The array of this name.
     pub fn array(&self, name: &str) -> Option<&Array> {
         self.arrays.iter().find(|a| a.name == name)
+    }
+
+    /// Whether it says itself that parts are missing (`x-partial`).
+    pub fn is_partial(&self) -> bool {
+        self.extra.contains_key("x-partial")
     }
 
     /// The rule's value as a number.

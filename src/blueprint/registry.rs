@@ -1,6 +1,8 @@
 //! The blueprints there are: shipped ones, and those in directories of the user.
 //!
-//! A blueprint is chosen by the build-id of the executable, exactly: never the nearest or latest.
+//! A blueprint is chosen by the build-id of the executable, else by release and platform, each
+//! exactly: never the nearest or latest. What is chosen by release, and every draft, still has to pass
+//! acceptance on the live instance; synthetic and partial ones are never chosen by release.
 //!
 //! Directories, in this order: those in `$SGASCOPE_BLUEPRINTS` (separated by `:`), then
 //! `$XDG_CONFIG_HOME/sgascope/blueprints` or `~/.config/sgascope/blueprints`. A file that can't be
@@ -25,10 +27,40 @@ const MAX_FILES: usize = 10_000;
 const INDEX: &str = include_str!("../../blueprints/index.json");
 
 /// The shipped files by their name in the index.
-const SHIPPED: &[(&str, &str)] = &[(
-    "synthetic/sgasim-19.3.json",
-    include_str!("../../blueprints/synthetic/sgasim-19.3.json"),
-)];
+const SHIPPED: &[(&str, &str)] = &[
+    (
+        "drafts/11.2.0.4.json",
+        include_str!("../../blueprints/drafts/11.2.0.4.json"),
+    ),
+    (
+        "drafts/12.1.0.1.json",
+        include_str!("../../blueprints/drafts/12.1.0.1.json"),
+    ),
+    (
+        "drafts/12.1.0.2.json",
+        include_str!("../../blueprints/drafts/12.1.0.2.json"),
+    ),
+    (
+        "drafts/12.2.0.1.json",
+        include_str!("../../blueprints/drafts/12.2.0.1.json"),
+    ),
+    (
+        "drafts/19.3.json",
+        include_str!("../../blueprints/drafts/19.3.json"),
+    ),
+    (
+        "drafts/23.5.json",
+        include_str!("../../blueprints/drafts/23.5.json"),
+    ),
+    (
+        "drafts/23.6.json",
+        include_str!("../../blueprints/drafts/23.6.json"),
+    ),
+    (
+        "synthetic/sgasim-19.3.json",
+        include_str!("../../blueprints/synthetic/sgasim-19.3.json"),
+    ),
+];
 
 /// The index of the shipped blueprints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +159,17 @@ pub struct Ambiguous {
     pub second: String,
 }
 
+/// A blueprint that may be used for an executable.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// The blueprint and its origin.
+    pub entry: &'a Entry,
+    /// Whether the build-id is the same; else only release and platform are.
+    pub same_build: bool,
+    /// Whether it must first pass acceptance on live memory.
+    pub needs_acceptance: bool,
+}
+
 /// All blueprints there are.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
@@ -180,6 +223,73 @@ impl Registry {
                 second: b.origin.to_string(),
             }),
         }
+    }
+
+    /// The blueprints that may be used, best first: the one of this build-id alone if there is one,
+    /// else those for exactly this release and platform that name no other build.
+    ///
+    /// # Errors
+    /// Two different blueprints claim the build-id.
+    pub fn candidates(
+        &self,
+        build_id: Option<&str>,
+        release: &str,
+        port: &str,
+    ) -> Result<Vec<Candidate<'_>>, Ambiguous> {
+        if let Some(entry) = build_id
+            .map(|id| self.by_build_id(id))
+            .transpose()?
+            .flatten()
+        {
+            return Ok(vec![Candidate {
+                entry,
+                same_build: true,
+                needs_acceptance: entry.blueprint.status == Status::Draft,
+            }]);
+        }
+        let fits = |entry: &&Entry| {
+            let blueprint = &entry.blueprint;
+            let identity = &blueprint.identity;
+            // A named build that isn't the executable's is another one's.
+            let other_build = build_id.is_some() && identity.build_id.is_some();
+            identity.release == release
+                && identity.port == port
+                && !other_build
+                && blueprint.status != Status::Synthetic
+                && blueprint.array("sessions").is_some()
+        };
+        let mut out: Vec<Candidate> = self
+            .entries
+            .iter()
+            .filter(fits)
+            .map(|entry| Candidate {
+                entry,
+                same_build: false,
+                needs_acceptance: true,
+            })
+            .collect();
+        let proven = |status: Status| match status {
+            Status::Calibrated => 0,
+            Status::Accepted => 1,
+            Status::Draft | Status::Synthetic => 2,
+        };
+        out.sort_by_key(|c| proven(c.entry.blueprint.status));
+        Ok(out)
+    }
+
+    /// An entry as one line of a list: id, release, port, build_id, status, partial, origin.
+    pub fn line(entry: &Entry) -> serde_json::Value {
+        let blueprint = &entry.blueprint;
+        let identity = &blueprint.identity;
+        serde_json::json!({
+            "id": blueprint.id,
+            "release": identity.release,
+            "port": identity.port,
+            "build_id": identity.build_id,
+            "status": blueprint.status,
+            "partial": blueprint.is_partial(),
+            "origin": entry.origin.to_string(),
+        })
     }
 
     fn problem(&mut self, origin: String, reason: impl Into<String>) {
@@ -291,106 +401,5 @@ fn directories(var: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::testing;
-    use super::*;
-
-    fn write(directory: &Path, name: &str, blueprint: &Blueprint) {
-        std::fs::write(directory.join(name), blueprint.to_json_pretty().unwrap()).unwrap();
-    }
-
-    #[test]
-    fn the_shipped_ones_are_all_usable_and_unique() {
-        let mut registry = Registry::default();
-        registry.add_shipped(INDEX, SHIPPED);
-        assert_eq!(registry.problems(), []);
-        assert_eq!(registry.entries().len(), SHIPPED.len());
-        let all: Vec<&Blueprint> = registry.entries().iter().map(|e| &e.blueprint).collect();
-        assert_eq!(checks::check_registry(&all), []);
-    }
-
-    #[test]
-    fn every_file_of_blueprints_is_shipped() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("blueprints/synthetic");
-        for entry in std::fs::read_dir(root).into_iter().flatten() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if name.ends_with(".json") {
-                let file = format!("synthetic/{name}");
-                assert!(
-                    SHIPPED.iter().any(|(shipped, _)| *shipped == file),
-                    "{file}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_wrong_hash_or_missing_file_is_a_problem() {
-        let blueprint = testing::blueprint();
-        let text = blueprint.to_json_pretty().unwrap();
-        let mut index = Index {
-            index: "1.0".into(),
-            blueprints: vec![IndexEntry::of(&blueprint, "a.json", text.as_bytes())],
-        };
-        let add = |index: &Index, files: &[(&str, &str)]| {
-            let mut registry = Registry::default();
-            registry.add_shipped(&serde_json::to_string(index).unwrap(), files);
-            (registry.entries.len(), registry.problems.len())
-        };
-        assert_eq!(add(&index, &[("a.json", &text)]), (1, 0));
-        assert_eq!(add(&index, &[("b.json", &text)]), (0, 1));
-        index.blueprints[0].sha256 = sha256(b"other");
-        assert_eq!(add(&index, &[("a.json", &text)]), (0, 1));
-    }
-
-    #[test]
-    fn selection_is_by_exact_build_id() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut blueprint = testing::blueprint();
-        write(directory.path(), "a.json", &blueprint);
-        write(directory.path(), "copy.json", &blueprint);
-        std::fs::write(directory.path().join("broken.json"), "{").unwrap();
-        let directories = [directory.path().to_owned(), directory.path().join("none")];
-        let registry = Registry::load(&directories);
-        assert_eq!(registry.problems().len(), 1);
-        let found = registry.by_build_id("0123456789ABCDEF").unwrap().unwrap();
-        assert_eq!(found.blueprint, blueprint);
-        assert!(registry.by_build_id("0123456789abcdee").unwrap().is_none());
-        assert!(registry.by_build_id("0123456789abcd").unwrap().is_none());
-        blueprint.id = "another".into();
-        write(directory.path(), "z.json", &blueprint);
-        let error = Registry::load(&directories)
-            .by_build_id("0123456789abcdef")
-            .unwrap_err();
-        assert!(error.to_string().contains("z.json"), "{error}");
-    }
-
-    #[test]
-    fn an_incoherent_blueprint_is_a_problem() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut blueprint = testing::blueprint();
-        blueprint.structs[0].size = 50;
-        write(directory.path(), "a.json", &blueprint);
-        let registry = Registry::load(&[directory.path().to_owned()]);
-        assert!(registry.by_build_id("0123456789abcdef").unwrap().is_none());
-        assert!(
-            registry.problems()[0]
-                .reason
-                .contains("size-contains-fields")
-        );
-    }
-
-    #[test]
-    fn directories_come_from_the_environment() {
-        let env = |name: &str| match name {
-            "SGASCOPE_BLUEPRINTS" => Some("/a:/b".into()),
-            "HOME" => Some("/home/o".into()),
-            _ => None,
-        };
-        let expected: Vec<PathBuf> = ["/a", "/b", "/home/o/.config/sgascope/blueprints"]
-            .map(PathBuf::from)
-            .to_vec();
-        assert_eq!(directories(env), expected);
-        assert_eq!(directories(|_| None), Vec::<PathBuf>::new());
-    }
-}
+#[path = "registry_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::assemble::from_executable;
 use super::hints::Hints;
-use super::model::{Accept, Blueprint, Guard, SCHEMA_VERSION, Stored};
+use super::model::{Accept, Blueprint, Guard, SCHEMA_VERSION, SourceKind, Stored};
 use super::test_elf::TestExe;
 use super::testing;
 
@@ -48,7 +48,7 @@ fn assembled_and_shipped_documents_are_valid() {
             blueprint
         );
     }
-    for (name, document) in files("synthetic") {
+    for (name, document) in [files("synthetic"), files("drafts")].concat() {
         valid(BLUEPRINT, &document).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
     let hints = files("hints");
@@ -100,6 +100,11 @@ fn schema_and_model_know_the_same_words() {
         ("guard", count::<Guard>(&schema, "guard")),
     ] {
         assert!(words > 3, "{name}");
+    }
+    let kinds = &schema["$defs"]["source"]["properties"]["kind"]["enum"];
+    assert_eq!(kinds.as_array().unwrap().len(), 6);
+    for kind in kinds.as_array().unwrap() {
+        assert!(serde_json::from_value::<SourceKind>(kind.clone()).is_ok());
     }
     let hints: Value = serde_json::from_str(HINTS).unwrap();
     for name in [

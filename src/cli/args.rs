@@ -29,7 +29,7 @@ pub enum Command {
     Discover(DiscoverArgs),
     /// Whether an instance can be attached, and if not, the exact cause and the least privilege that would do
     Doctor(DoctorArgs),
-    /// Layouts: extract from an executable, check, show
+    /// Layouts: extract, list, compare, check, show
     Blueprint(BlueprintArgs),
     /// One snapshot of all sessions, as V$SESSION would show them, plus those it hides
     Dump(DumpArgs),
@@ -149,17 +149,23 @@ pub struct BlueprintArgs {
 /// Verbs of `blueprint`.
 #[derive(Subcommand, Debug)]
 pub enum BlueprintCommand {
-    /// Make a blueprint from an oracle executable
-    Extract {
-        /// $ORACLE_HOME/bin/oracle
-        #[arg(long, value_name = "FILE")]
-        binary: PathBuf,
-        /// Running instance of that executable: its event names go into the blueprint, so that images can be read without the executable
-        #[arg(short = 'I', long, value_name = "SID")]
-        instance: Option<String>,
-        /// Where to write; standard output by default
-        #[arg(short, long, value_name = "FILE")]
-        output: Option<PathBuf>,
+    /// Make a blueprint from an oracle executable, a spool of the dictionary, oradebug traces; several are merged, contradictions are errors
+    Extract(ExtractArgs),
+    /// The blueprints there are: shipped ones and those in your directories
+    List {
+        /// How to print
+        #[arg(short, long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Fields moved, added, removed or resized between two blueprints, and rules and anchors that changed
+    Diff {
+        /// Blueprint file, or the id of one that `list` shows
+        first: String,
+        /// The other
+        second: String,
+        /// How to print
+        #[arg(short, long, value_enum, default_value = "table")]
+        format: Format,
     },
     /// Check a blueprint by its schema and the named rules
     Check {
@@ -177,6 +183,38 @@ pub enum BlueprintCommand {
         #[command(flatten)]
         source: SourceArgs,
     },
+}
+
+/// Arguments of `blueprint extract`.
+#[derive(ClapArgs, Debug)]
+pub struct ExtractArgs {
+    /// Where the facts come from.
+    #[command(flatten)]
+    pub sources: ExtractSources,
+    /// Running instance of that executable: its event names go into the blueprint, so that images can be read without the executable
+    #[arg(short = 'I', long, value_name = "SID", requires = "binary")]
+    pub instance: Option<String>,
+    /// Where to write; standard output by default
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Sources of `blueprint extract`; at least one.
+#[derive(ClapArgs, Debug)]
+#[group(required = true, multiple = true)]
+pub struct ExtractSources {
+    /// $ORACLE_HOME/bin/oracle
+    #[arg(long, value_name = "FILE")]
+    pub binary: Option<PathBuf>,
+    /// Directory of CSV files, one per fixed table, as tools/sql/extract.sql spools them
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+    /// oradebug traces: ipc, dumpvar sga NAME, dump global_area 2
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub trace: Vec<PathBuf>,
+    /// Command that runs the extraction script on its standard input, e.g. 'sqlplus -s / as sysdba'
+    #[arg(long, value_name = "COMMAND")]
+    pub sqlplus: Option<String>,
 }
 
 /// Arguments of `dump`.

@@ -1,13 +1,20 @@
-//! `blueprint`: extract, check, show.
+//! `blueprint`: extract, list, diff, check, show.
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::args::{BlueprintArgs, BlueprintCommand, Format, SourceArgs};
+use super::args::{
+    BlueprintArgs, BlueprintCommand, ExtractArgs, ExtractSources, Format, SourceArgs,
+};
 use super::{Exit, Failure, table};
 
-use crate::blueprint::{Blueprint, ExtractError, Hints, HintsError, checks, from_executable, show};
+use crate::blueprint::facts::Facts;
+use crate::blueprint::sqlplus::{self, SqlplusError, Workplace};
+use crate::blueprint::{
+    Blueprint, ExtractError, Hints, HintsError, Registry, assemble, checks, diff, executable,
+    merge, show, spool, trace,
+};
 use crate::decode::COLUMNS;
 use crate::plan::Verdict;
 use crate::sample::{Attachment, Source};
@@ -20,7 +27,19 @@ impl From<ExtractError> for Failure {
                 std::io::ErrorKind::NotFound => Exit::Nothing,
                 _ => Exit::Damaged,
             },
+            ExtractError::Missing { .. } => Exit::NoBlueprint,
+            ExtractError::Contradiction(_) => Exit::Nothing,
             _ => Exit::Damaged,
+        };
+        Failure::new(exit, error.to_string())
+    }
+}
+
+impl From<SqlplusError> for Failure {
+    fn from(error: SqlplusError) -> Failure {
+        let exit = match &error {
+            SqlplusError::Command { .. } => Exit::Usage,
+            SqlplusError::Run { .. } | SqlplusError::Failed { .. } => Exit::Nothing,
         };
         Failure::new(exit, error.to_string())
     }
@@ -34,19 +53,64 @@ impl From<HintsError> for Failure {
 
 pub fn run(args: &BlueprintArgs) -> Result<Exit, Failure> {
     match &args.command {
-        BlueprintCommand::Extract {
-            binary,
-            instance,
-            output,
-        } => extract(binary, instance.as_deref(), output.as_deref()),
+        BlueprintCommand::Extract(args) => extract(args),
+        BlueprintCommand::List { format } => list(*format),
+        BlueprintCommand::Diff {
+            first,
+            second,
+            format,
+        } => difference(first, second, *format),
         BlueprintCommand::Check { file, format } => check(file, *format),
         BlueprintCommand::Show { file, source } => show(file.as_deref(), source),
     }
 }
 
-fn extract(binary: &Path, instance: Option<&str>, output: Option<&Path>) -> Result<Exit, Failure> {
-    let mut blueprint = from_executable(binary, &Hints::shipped()?)?;
-    if let Some(sid) = instance {
+/// What all the given sources say together.
+fn facts(sources: &ExtractSources, hints: &Hints) -> Result<Facts, Failure> {
+    let mut all: Vec<Facts> = Vec::new();
+    if let Some(binary) = &sources.binary {
+        all.push(executable(binary, hints)?);
+    }
+    if let Some(command) = &sources.sqlplus {
+        let place = Workplace::new()?;
+        sqlplus::run(command, place.path())?;
+        all.push(spooled(place.path(), "sqlplus", hints)?);
+    }
+    if let Some(directory) = &sources.spool {
+        all.push(spooled(directory, "spool", hints)?);
+    }
+    for (i, path) in sources.trace.iter().enumerate() {
+        let id = match i {
+            0 => "trace".to_owned(),
+            i => format!("trace-{}", i + 1),
+        };
+        all.push(trace::facts(path, &id).map_err(ExtractError::from)?);
+    }
+    let mut all = all.into_iter();
+    let mut together = all.next().unwrap_or_default();
+    for facts in all {
+        together = merge::merge(together, facts).map_err(ExtractError::from)?;
+    }
+    Ok(together)
+}
+
+fn spooled(directory: &Path, id: &str, hints: &Hints) -> Result<Facts, Failure> {
+    let spool = spool::read(directory, id, &hints.tables()).map_err(ExtractError::from)?;
+    for path in &spool.ignored {
+        tracing::warn!(
+            "{}: holds no table that is known, passed over",
+            path.display()
+        );
+    }
+    Ok(spool.facts)
+}
+
+fn extract(args: &ExtractArgs) -> Result<Exit, Failure> {
+    let hints = Hints::shipped()?;
+    let facts = facts(&args.sources, &hints)?;
+    let mut blueprint = assemble(&facts, &hints)?;
+    let output = args.output.as_deref();
+    if let Some(sid) = &args.instance {
         blueprint.dictionaries.events = events_of(sid, &blueprint)?;
     }
     let text = blueprint.to_json_pretty()? + "\n";
@@ -82,6 +146,107 @@ fn events_of(
         Some(problem) => Err(Failure::new(Exit::NoBlueprint, problem.clone())),
         None => Ok(attachment.events.to_dictionary()),
     }
+}
+
+fn list(format: Format) -> Result<Exit, Failure> {
+    let registry = Registry::of_user();
+    let mut out = std::io::stdout().lock();
+    let rows: Vec<serde_json::Value> = registry.entries().iter().map(Registry::line).collect();
+    match format {
+        Format::Json => {
+            let document = serde_json::json!({
+                "blueprints": rows,
+                "problems": registry.problems(),
+            });
+            serde_json::to_writer_pretty(&mut out, &document)?;
+            writeln!(out)?;
+        }
+        Format::Jsonl => {
+            for row in &rows {
+                serde_json::to_writer(&mut out, row)?;
+                writeln!(out)?;
+            }
+        }
+        Format::Csv => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "list prints -f table, json or jsonl",
+            ));
+        }
+        Format::Table => {
+            let names = [
+                "id", "release", "port", "build_id", "status", "partial", "origin",
+            ];
+            let mut lines = table::new(&names);
+            for row in &rows {
+                lines.add_row(names.map(|name| match &row[name] {
+                    serde_json::Value::String(text) => text.clone(),
+                    serde_json::Value::Bool(true) => "yes".into(),
+                    serde_json::Value::Bool(false) => "no".into(),
+                    _ => "-".into(),
+                }));
+            }
+            write!(out, "{}", table::render(&lines))?;
+            for problem in registry.problems() {
+                writeln!(out, "not usable: {}: {}", problem.origin, problem.reason)?;
+            }
+        }
+    }
+    Ok(if registry.problems().is_empty() {
+        Exit::Ok
+    } else {
+        Exit::Nothing
+    })
+}
+
+/// A file's blueprint, or the registry's one of this id.
+fn named(name: &str) -> Result<Blueprint, Failure> {
+    if Path::new(name).exists() {
+        return load(Path::new(name));
+    }
+    let registry = Registry::of_user();
+    let found = registry.entries().iter().find(|e| e.blueprint.id == name);
+    found.map(|e| e.blueprint.clone()).ok_or_else(|| {
+        Failure::new(
+            Exit::Nothing,
+            format!("{name}: no such file, and no blueprint of that id (see blueprint list)"),
+        )
+    })
+}
+
+fn difference(first: &str, second: &str, format: Format) -> Result<Exit, Failure> {
+    let (a, b) = (named(first)?, named(second)?);
+    let found = diff::diff(&a, &b);
+    let mut out = std::io::stdout().lock();
+    match format {
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut out, &found)?;
+            writeln!(out)?;
+        }
+        Format::Jsonl => {
+            for difference in &found {
+                serde_json::to_writer(&mut out, difference)?;
+                writeln!(out)?;
+            }
+        }
+        Format::Csv => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "diff prints -f table, json or jsonl",
+            ));
+        }
+        Format::Table => {
+            for difference in &found {
+                writeln!(out, "{difference}")?;
+            }
+            writeln!(out, "{} differences: {} -> {}", found.len(), a.id, b.id)?;
+        }
+    }
+    Ok(if found.is_empty() {
+        Exit::Ok
+    } else {
+        Exit::Nothing
+    })
 }
 
 fn load(path: &Path) -> Result<Blueprint, Failure> {

@@ -11,6 +11,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use sgasim::control::{self, Command};
 use sgasim::engine::Workload;
+use sgasim::exe;
+use sgasim::layout::{Layout, tables};
 use sgasim::pmon::{self, Config, ENVIRONMENT};
 use sgasim::registry;
 use sgasim::segments::MemoryKind;
@@ -42,6 +44,19 @@ enum Action {
     Core {
         #[command(flatten)]
         dir: DirArgs,
+        /// File to write
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// Write only the executable of a release, as large as a real one
+    #[command(hide = true)]
+    Executable {
+        /// Release whose layouts to use
+        #[arg(long, default_value = "19.3", value_parser = ["12.1", "19.3", "23.5"])]
+        release: String,
+        /// Bytes of padding in its code, with one symbol for each 1,024
+        #[arg(long, default_value_t = 0)]
+        pad_executable: u64,
         /// File to write
         #[arg(short, long)]
         output: PathBuf,
@@ -176,6 +191,11 @@ fn main() -> ExitCode {
         Action::Core { dir, output } => std::path::absolute(&output)
             .map_err(|e| format!("{}: {e}", output.display()))
             .and_then(|path| tell(&dir.dir, &Command::Core(path))),
+        Action::Executable {
+            release,
+            pad_executable,
+            output,
+        } => executable(&release, pad_executable, &output),
         Action::Clean { sid_prefix } => clean(&sid_prefix),
     };
     match result {
@@ -230,6 +250,15 @@ fn alive(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')')
         .is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+}
+
+fn executable(release: &str, padding: u64, output: &Path) -> Result<(), String> {
+    let layout = Layout::of_release(release).ok_or("the release is not known")?;
+    let spec = tables::exe_spec(&layout, padding);
+    let map =
+        exe::write_executable(&spec, output).map_err(|e| format!("{}: {e}", output.display()))?;
+    println!("{} bytes", map.image_bytes);
+    Ok(())
 }
 
 fn clean(prefix: &str) -> Result<(), String> {
