@@ -41,6 +41,7 @@ pub fn run(args: &BlueprintArgs) -> Result<Exit, Failure> {
         } => extract(binary, instance.as_deref(), output.as_deref()),
         BlueprintCommand::Check { file, format } => check(file, *format),
         BlueprintCommand::Show { file, source } => show(file.as_deref(), source),
+        BlueprintCommand::Calibrate(a) => super::calibrate::run(a),
     }
 }
 

@@ -190,9 +190,6 @@ fn start(config: &Config) -> Result<Engine, PmonError> {
     };
     let mut engine = Engine::new(stage, &engine);
     engine.populate(config.rate);
-    if config.scripted {
-        scripted::diversify(&mut engine.stage);
-    }
     if config.no_executable {
         at(&oracle, fs::remove_file(&oracle))?;
     }
@@ -413,6 +410,10 @@ fn obey(
         Command::Stop => Ok("stopped".into()),
         Command::Truth(path) => {
             at(path, truth_spool::write(&engine.stage, path))?;
+            // Afterwards, so that the values have settled when the next truth is asked for.
+            if config.scripted && paused.is_none() {
+                scripted::diversify(&mut engine.stage);
+            }
             Ok(format!("truth written to {}", path.display()))
         }
         Command::Rmid => {
