@@ -140,7 +140,10 @@ impl Answer {
             return None;
         }
         let fits = |c: &&Candidate| c.form.width() <= widest;
-        self.candidates.iter().filter(fits).max_by_key(|c| c.form.width())
+        self.candidates
+            .iter()
+            .filter(fits)
+            .max_by_key(|c| c.form.width())
     }
 }
 
@@ -159,12 +162,19 @@ pub fn ask(rounds: &[Round], via: Option<u32>, len: usize, question: &Question) 
     let is_quiet = |w: &&(usize, usize, Want)| rounds.get(w.0).is_some_and(|r| r.is_quiet(w.1));
     let wants: Vec<&(usize, usize, Want)> = question.wants.iter().filter(is_quiet).collect();
     let distinct = distinct(&wants);
-    let nothing = |verdict| Answer { verdict, candidates: Vec::new(), distinct };
+    let nothing = |verdict| Answer {
+        verdict,
+        candidates: Vec::new(),
+        distinct,
+    };
     if wants.is_empty() || !is_telling(&wants, distinct) {
         return nothing(Verdict::NoEvidence);
     }
     let order = in_telling_order(&wants);
-    let telling = order.len() - order.last().map_or(0, |last| order.iter().filter(|w| w.2 == last.2).count());
+    let telling = order.len()
+        - order
+            .last()
+            .map_or(0, |last| order.iter().filter(|w| w.2 == last.2).count());
     let telling = if distinct == 1 { order.len() } else { telling };
     if telling < FEWEST_TELLING {
         return nothing(Verdict::NoEvidence);
@@ -173,7 +183,9 @@ pub fn ask(rounds: &[Round], via: Option<u32>, len: usize, question: &Question) 
     let longest = wants.iter().map(|w| text_len(&w.2)).max().unwrap_or(0);
     let mut alive = all_candidates(question, len);
     for (round, row, want) in order {
-        let Some(round) = rounds.get(*round) else { continue };
+        let Some(round) = rounds.get(*round) else {
+            continue;
+        };
         let (before, after) = (round.before.row(*row, via), round.after.row(*row, via));
         alive.retain_mut(|c| {
             match holds(c, before, after, want, longest) {
@@ -202,17 +214,36 @@ pub fn ask(rounds: &[Round], via: Option<u32>, len: usize, question: &Question) 
         }
     }
     let offsets: BTreeSet<u32> = alive.iter().map(|c| c.offset).collect();
-    let verdict = if offsets.len() == 1 { Verdict::Unique } else { Verdict::Ambiguous };
-    Answer { verdict, candidates: alive, distinct }
+    let verdict = if offsets.len() == 1 {
+        Verdict::Unique
+    } else {
+        Verdict::Ambiguous
+    };
+    Answer {
+        verdict,
+        candidates: alive,
+        distinct,
+    }
 }
 
 /// Rows that agree at a candidate and say something else than most of the agreeing rows do.
 /// Bytes behind a pointer may have moved though the row was quiet.
-fn telling_rows(rounds: &[Round], via: Option<u32>, wants: &[&(usize, usize, Want)], c: &Candidate, longest: usize) -> usize {
+fn telling_rows(
+    rounds: &[Round],
+    via: Option<u32>,
+    wants: &[&(usize, usize, Want)],
+    c: &Candidate,
+    longest: usize,
+) -> usize {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    let mut fresh = Candidate { words: BTreeMap::new(), ..c.clone() };
+    let mut fresh = Candidate {
+        words: BTreeMap::new(),
+        ..c.clone()
+    };
     for (round, row, want) in wants {
-        let Some(round) = rounds.get(*round) else { continue };
+        let Some(round) = rounds.get(*round) else {
+            continue;
+        };
         let (before, after) = (round.before.row(*row, via), round.after.row(*row, via));
         if holds(&mut fresh, before, after, want, longest) == Some(true) {
             *counts.entry(format!("{want:?}")).or_default() += 1;
@@ -323,7 +354,11 @@ fn says(c: &mut Candidate, bytes: &[u8], want: &Want) -> bool {
             head == &text[..] && tail.first().is_none_or(|b| *b == 0)
         }
         Want::Bytes(wanted) => bytes == &wanted[..],
-        Want::Moment { epoch, slack, date7 } => match c.form {
+        Want::Moment {
+            epoch,
+            slack,
+            date7,
+        } => match c.form {
             Form::Date7 => bytes == date7,
             Form::Epoch4 if *epoch == 0 => value() == 0,
             Form::Epoch4 => (value() as i64 - epoch).abs() <= *slack,

@@ -87,14 +87,19 @@ impl<'a> Learner<'a> {
 
     /// Bytes read so far.
     pub fn bytes(&self) -> u64 {
-        self.rounds.iter().map(|r| r.before.bytes + r.after.bytes).sum()
+        self.rounds
+            .iter()
+            .map(|r| r.before.bytes + r.after.bytes)
+            .sum()
     }
 
     /// Takes in a table whose `key` column is the row's number from 1.
     pub fn tell(&mut self, round: usize, table: &Table, key: &str, specs: &[Spec]) {
         let Some(key) = table.column(key) else { return };
         for spec in specs {
-            let Some(column) = table.column(&spec.column) else { continue };
+            let Some(column) = table.column(&spec.column) else {
+                continue;
+            };
             for row in &table.rows {
                 let slot = table.number(row, key).and_then(|n| usize::try_from(n).ok());
                 let Some(slot) = slot.filter(|n| (1..=self.rows.addrs.len()).contains(n)) else {
@@ -121,7 +126,10 @@ impl<'a> Learner<'a> {
                 column: format!("length of {}", spec.column),
                 via: spec.via.clone(),
                 field: length.clone(),
-                shape: Shape::Uint { widest: 8, null: None },
+                shape: Shape::Uint {
+                    widest: 8,
+                    null: None,
+                },
             };
             self.want(&length, round, row, Want::Value(text.len() as u64));
         }
@@ -192,7 +200,10 @@ impl<'a> Learner<'a> {
         }
         let pointers: BTreeSet<&String> = self.asked.keys().filter_map(|k| k.0.as_ref()).collect();
         for pointer in pointers {
-            let known = all.iter().find(|l| &l.field == pointer).and_then(|l| l.place);
+            let known = all
+                .iter()
+                .find(|l| &l.field == pointer)
+                .and_then(|l| l.place);
             self.behind(pointer, known.map(|p| p.0), &mut all);
         }
         self.settle_widths(&mut all);
@@ -210,7 +221,9 @@ impl<'a> Learner<'a> {
     }
 
     fn learned(&self, via: Option<String>, field: &str, asked: &Asked, answer: Answer) -> Learned {
-        let place = answer.place(asked.widest.max(1)).map(|c| (c.offset, c.form));
+        let place = answer
+            .place(asked.widest.max(1))
+            .map(|c| (c.offset, c.form));
         Learned {
             via,
             field: field.to_owned(),
@@ -239,7 +252,11 @@ impl<'a> Learner<'a> {
             return;
         }
         let unique = candidates.len() == 1;
-        learned.answer.verdict = if unique { Verdict::Unique } else { Verdict::Ambiguous };
+        learned.answer.verdict = if unique {
+            Verdict::Unique
+        } else {
+            Verdict::Ambiguous
+        };
         learned.place = unique.then(|| (candidates[0].offset, Form::Text));
         learned.answer.candidates = candidates;
         learned.pointed = true;
@@ -254,7 +271,8 @@ impl<'a> Learner<'a> {
             .filter(|(key, _)| key.0.as_deref() == Some(pointer))
             .map(|(key, asked)| (&key.1, asked))
             .collect();
-        let tries: Vec<u32> = known.map_or_else(|| self.followed().into_iter().collect(), |o| vec![o]);
+        let tries: Vec<u32> =
+            known.map_or_else(|| self.followed().into_iter().collect(), |o| vec![o]);
         let mut best: Vec<(u32, usize, Vec<Learned>)> = Vec::new();
         for via in tries {
             let found: Vec<Learned> = of_pointer
@@ -264,7 +282,10 @@ impl<'a> Learner<'a> {
                     self.learned(Some(pointer.to_owned()), field, asked, answer)
                 })
                 .collect();
-            let score = found.iter().filter(|l| !l.answer.candidates.is_empty()).count();
+            let score = found
+                .iter()
+                .filter(|l| !l.answer.candidates.is_empty())
+                .count();
             if score > 0 {
                 best.push((via, score, found));
             }
@@ -293,7 +314,10 @@ impl<'a> Learner<'a> {
         let mut starts: BTreeMap<Option<String>, BTreeSet<u32>> = BTreeMap::new();
         for learned in all.iter() {
             if let Some((offset, _)) = learned.place {
-                starts.entry(learned.via.clone()).or_default().insert(offset);
+                starts
+                    .entry(learned.via.clone())
+                    .or_default()
+                    .insert(offset);
             }
         }
         let vias: BTreeMap<String, u32> = all
@@ -301,7 +325,9 @@ impl<'a> Learner<'a> {
             .filter_map(|l| Some((l.field.clone(), l.place?.0)))
             .collect();
         for learned in all.iter_mut() {
-            let Some((offset, form)) = learned.place else { continue };
+            let Some((offset, form)) = learned.place else {
+                continue;
+            };
             let next = starts
                 .get(&learned.via)
                 .and_then(|s| s.range(offset + 1..).next().copied());
@@ -338,7 +364,9 @@ impl<'a> Learner<'a> {
                     continue;
                 };
                 extent = extent.min(bytes.len());
-                let end = bytes[..extent].iter().position(|b| (1..0x20).contains(b) || *b == 0x7f);
+                let end = bytes[..extent]
+                    .iter()
+                    .position(|b| (1..0x20).contains(b) || *b == 0x7f);
                 extent = end.unwrap_or(extent);
             }
         }
@@ -348,13 +376,20 @@ impl<'a> Learner<'a> {
     /// Texts behind the pointer at `via`, proven by their digest: for each round and row with a number to prove, the
     /// offset at which a text gives it. Returns the offset with the most proofs, the proofs and the rows tried, and the
     /// texts.
-    pub fn proven_texts(&self, via: u32, number: Proof, wanted: &[(usize, usize, u64)]) -> Option<Proven> {
+    pub fn proven_texts(
+        &self,
+        via: u32,
+        number: Proof,
+        wanted: &[(usize, usize, u64)],
+    ) -> Option<Proven> {
         let mut tally: BTreeMap<u32, Vec<(usize, usize, Vec<u8>)>> = BTreeMap::new();
         let mut seen = BTreeMap::new();
         for &(round, row, id) in wanted {
             let shots = self.rounds.get(round)?;
-            let (Some(before), Some(after)) = (shots.before.row(row, Some(via)), shots.after.row(row, Some(via)))
-            else {
+            let (Some(before), Some(after)) = (
+                shots.before.row(row, Some(via)),
+                shots.after.row(row, Some(via)),
+            ) else {
                 continue;
             };
             let at = word(shots.after.row(row, None)?, via as usize);
@@ -363,13 +398,20 @@ impl<'a> Learner<'a> {
             }
             for (offset, text) in text_runs(after) {
                 if number(text) == id {
-                    tally.entry(offset).or_default().push((round, row, text.to_vec()));
+                    tally
+                        .entry(offset)
+                        .or_default()
+                        .push((round, row, text.to_vec()));
                 }
             }
         }
         let tried = seen.len();
         let (offset, texts) = tally.into_iter().max_by_key(|t| t.1.len())?;
-        Some(Proven { offset, tried, texts })
+        Some(Proven {
+            offset,
+            tried,
+            texts,
+        })
     }
 }
 
@@ -390,7 +432,9 @@ pub fn text_runs(bytes: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
         let rest = &bytes[offset..];
         let first = *rest.first()?;
         let begins = first >= 0x20 && (offset == 0 || rest.len() > 1);
-        let end = begins.then(|| rest.iter().position(|b| *b == 0)).flatten()?;
+        let end = begins
+            .then(|| rest.iter().position(|b| *b == 0))
+            .flatten()?;
         (end > 0).then(|| (offset as u32, &rest[..end]))
     })
 }
@@ -408,7 +452,11 @@ fn pointer_member(pointer: &str, vias: &[u32], via: u32, score: usize, unique: b
         field: pointer.to_owned(),
         columns: BTreeSet::new(),
         answer: Answer {
-            verdict: if unique { Verdict::Unique } else { Verdict::Ambiguous },
+            verdict: if unique {
+                Verdict::Unique
+            } else {
+                Verdict::Ambiguous
+            },
             candidates: vias.iter().map(candidate).collect(),
             distinct: score,
         },
@@ -421,7 +469,9 @@ fn pointer_member(pointer: &str, vias: &[u32], via: u32, score: usize, unique: b
 
 /// Slot addresses from a table of addresses and numbers from 1.
 pub fn addresses(spool: &Spool, table: &str, address: &str, number: &str) -> Vec<TargetAddr> {
-    let Some(table) = spool.table(table) else { return Vec::new() };
+    let Some(table) = spool.table(table) else {
+        return Vec::new();
+    };
     let (Some(address), Some(number)) = (table.column(address), table.column(number)) else {
         return Vec::new();
     };
@@ -435,5 +485,9 @@ pub fn addresses(spool: &Spool, table: &str, address: &str, number: &str) -> Vec
         .collect();
     slots.sort_unstable();
     let whole = slots.iter().enumerate().all(|(i, s)| s.0 == i as u64 + 1);
-    if whole { slots.into_iter().map(|s| TargetAddr(s.1)).collect() } else { Vec::new() }
+    if whole {
+        slots.into_iter().map(|s| TargetAddr(s.1)).collect()
+    } else {
+        Vec::new()
+    }
 }

@@ -97,7 +97,9 @@ impl Line {
             columns: learned.columns.iter().cloned().collect(),
             verdict,
             offset: learned.place.map(|p| p.0),
-            stored: learned.place.map_or_else(String::new, |p| stored(p.1, learned)),
+            stored: learned
+                .place
+                .map_or_else(String::new, |p| stored(p.1, learned)),
             agree: best.map_or(0, |c| c.agree),
             disagree: best.map_or(0, |c| c.disagree),
             distinct: answer.distinct,

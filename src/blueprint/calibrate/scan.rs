@@ -43,7 +43,10 @@ fn words(space: &dyn AddressSpace, mut each: impl FnMut(TargetAddr, u64)) -> u64
     let mut at = 0u64;
     while at < len {
         let n = (len - at).min(PIECE as u64) as usize;
-        let spot = Spot { region: 0, offset: at * 8 };
+        let spot = Spot {
+            region: 0,
+            offset: at * 8,
+        };
         if space.read_words(spot, 0, &mut piece[..n]).is_ok() {
             for (i, word) in piece[..n].iter().enumerate() {
                 each(TargetAddr(region.start.0 + (at + i as u64) * 8), *word);
@@ -107,7 +110,9 @@ pub fn ordinal_arrays(space: &dyn AddressSpace) -> (Vec<Found>, u64) {
             return;
         };
         let Some(stride) = stride(&first) else { return };
-        if first.iter().any(|a| a.0 % 8 != 0 || space.locate(*a, stride).is_err())
+        if first
+            .iter()
+            .any(|a| a.0 % 8 != 0 || space.locate(*a, stride).is_err())
             || !tried.insert((pointer.0, word))
         {
             return;
@@ -143,7 +148,9 @@ fn ordinal_array(
     let mut row = vec![0u8; stride as usize];
     while rows.len() < MAX_ROWS {
         let at = TargetAddr(start.0.checked_add(8 * rows.len() as u64)?);
-        let Ok(addr) = space.read_u64(at).map(TargetAddr) else { break };
+        let Ok(addr) = space.read_u64(at).map(TargetAddr) else {
+            break;
+        };
         if addr.0 % 8 != 0 || space.read(addr, &mut row).is_err() {
             break;
         }
@@ -163,5 +170,10 @@ fn ordinal_array(
         return None;
     }
     let counts = counts_near(space, pointer, rows.len());
-    Some(Found { pointer, rows, counts, ordinals })
+    Some(Found {
+        pointer,
+        rows,
+        counts,
+        ordinals,
+    })
 }

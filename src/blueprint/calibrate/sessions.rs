@@ -13,14 +13,21 @@ use super::scan;
 use super::shot::{POINTED_BYTES, word};
 use super::truth::{Shape, Spec, Spool, TruthError};
 use crate::blueprint::model::{
-    Accept, Anchor, Array, ArrayLayout, Blueprint, Confidence, Dictionaries, EventName, Field, Guard,
-    Identity, MemberRef, Rule, Run, SCHEMA_VERSION, Source, SourceKind, Status, Stored, Struct, WaitClass,
+    Accept, Anchor, Array, ArrayLayout, Blueprint, Confidence, Dictionaries, EventName, Field,
+    Guard, Identity, MemberRef, Rule, Run, SCHEMA_VERSION, Source, SourceKind, Status, Stored,
+    Struct, WaitClass,
 };
 use crate::memory::{AddressSpace, TargetAddr};
 
 /// Files of a truth spool.
-pub const TRUTH_FILES: [&str; 6] =
-    ["v_session", "v_process", "v_sesstat", "v_session_wait", "x_ksuse", "v_event_name"];
+pub const TRUTH_FILES: [&str; 6] = [
+    "v_session",
+    "v_process",
+    "v_sesstat",
+    "v_session_wait",
+    "x_ksuse",
+    "v_event_name",
+];
 /// Id of the calibration among a blueprint's sources.
 const SOURCE: &str = "calibration";
 /// Longest text behind a pointer in bytes.
@@ -58,8 +65,18 @@ pub enum CalibrateError {
         "the truth spool has no x_ksuse.csv with ADDR and INDX of all rows (expected INDX 1, 2, 3 … without gaps)"
     )]
     NoAddresses,
+    /// Nothing looks like the session array.
+    #[error(
+        "no pointer in the first region leads to an array of rows that hold their own numbers; is this an instance's SGA?"
+    )]
+    NoArray,
+    /// Several arrays look alike.
+    #[error("several arrays of the same length hold rows with their own numbers: give a truth spool")]
+    SeveralArrays,
     /// Those aren't rows.
-    #[error("the {0} addresses of x_ksuse.csv can't be rows: spooled from another start of the instance?")]
+    #[error(
+        "the {0} addresses of x_ksuse.csv can't be rows: spooled from another start of the instance?"
+    )]
     NotRows(usize),
 }
 
@@ -91,7 +108,13 @@ pub fn with_truth(
     let mapped = addrs.iter().all(|a| space.locate(*a, 8).is_ok());
     let learner = Learner::new(space, addrs.clone()).filter(|_| mapped);
     let learner = learner.ok_or(CalibrateError::NotRows(addrs.len()))?;
-    let mut work = Work { space, settings, learner, ids: Vec::new(), masks: BTreeMap::new() };
+    let mut work = Work {
+        space,
+        settings,
+        learner,
+        ids: Vec::new(),
+        masks: BTreeMap::new(),
+    };
     for _ in 0..rounds.max(1) {
         let (round, told) = work.learner.round(&mut *truth)?;
         work.tell(round, &told);
@@ -115,7 +138,8 @@ struct Work<'a> {
 impl Work<'_> {
     fn tell(&mut self, round: usize, spool: &Spool) {
         if let Some(sessions) = spool.table("v_session") {
-            self.learner.tell(round, sessions, "SID", &self.settings.specs);
+            self.learner
+                .tell(round, sessions, "SID", &self.settings.specs);
             let columns = (sessions.column("SID"), sessions.column("SQL_ID"));
             if let (Some(sid), Some(id)) = columns {
                 for row in &sessions.rows {
@@ -136,10 +160,25 @@ impl Work<'_> {
                 .map(|column| {
                     let at = rows.column(column);
                     let text = |row: &Vec<Option<String>>| at.and_then(|a| row[a].clone());
-                    let negative =
-                        rows.rows.iter().filter_map(text).any(|t| t.starts_with('-'));
-                    let shape = if negative { Shape::Int } else { Shape::Uint { widest: 4, null: None } };
-                    Spec { column: column.clone(), via: None, field: column.clone(), shape }
+                    let negative = rows
+                        .rows
+                        .iter()
+                        .filter_map(text)
+                        .any(|t| t.starts_with('-'));
+                    let shape = if negative {
+                        Shape::Int
+                    } else {
+                        Shape::Uint {
+                            widest: 4,
+                            null: None,
+                        }
+                    };
+                    Spec {
+                        column: column.clone(),
+                        via: None,
+                        field: column.clone(),
+                        shape,
+                    }
                 })
                 .collect();
             self.learner.tell(round, rows, "INDX", &specs);
@@ -156,18 +195,26 @@ impl Work<'_> {
             column: "INDX".into(),
             via: None,
             field: "KSUSENUM".into(),
-            shape: Shape::Uint { widest: 4, null: None },
+            shape: Shape::Uint {
+                widest: 4,
+                null: None,
+            },
         };
         for row in 0..self.learner.rows.addrs.len() {
-            self.learner.tell_one(&spec, round, row, Want::Value(row as u64 + 1));
+            self.learner
+                .tell_one(&spec, round, row, Want::Value(row as u64 + 1));
         }
     }
 
     /// SECONDS_IN_WAIT counts from a stamp in the row; EPOCH is the time of the query.
     fn waits(&mut self, round: usize, spool: &Spool) {
-        let Some(table) = spool.table("v_session_wait") else { return };
+        let Some(table) = spool.table("v_session_wait") else {
+            return;
+        };
         let columns = ["SID", "SECONDS_IN_WAIT", "EPOCH"].map(|c| table.column(c));
-        let [Some(sid), Some(seconds), Some(now)] = columns else { return };
+        let [Some(sid), Some(seconds), Some(now)] = columns else {
+            return;
+        };
         let spec = Spec {
             column: "SECONDS_IN_WAIT".into(),
             via: None,
@@ -175,33 +222,47 @@ impl Work<'_> {
             shape: Shape::Time,
         };
         for row in &table.rows {
-            let [Some(sid), Some(now)] = [sid, now].map(|c| table.number(row, c)) else { continue };
-            let epoch = table.number(row, seconds).map_or(0, |s| now.saturating_sub(s));
+            let [Some(sid), Some(now)] = [sid, now].map(|c| table.number(row, c)) else {
+                continue;
+            };
+            let epoch = table
+                .number(row, seconds)
+                .map_or(0, |s| now.saturating_sub(s));
             if (1..=self.learner.rows.addrs.len() as u64).contains(&sid) {
-                let want = Want::Moment { epoch: epoch as i64, slack: 1, date7: [0xff; 7] };
+                let want = Want::Moment {
+                    epoch: epoch as i64,
+                    slack: 1,
+                    date7: [0xff; 7],
+                };
                 self.learner.tell_one(&spec, round, sid as usize - 1, want);
             }
         }
     }
 
     fn statistics(&mut self, round: usize, spool: &Spool) {
-        let Some(table) = spool.table("v_sesstat") else { return };
+        let Some(table) = spool.table("v_sesstat") else {
+            return;
+        };
         let columns = ["SID", "STATISTIC#", "VALUE"].map(|c| table.column(c));
-        let [Some(sid), Some(index), Some(value)] = columns else { return };
+        let [Some(sid), Some(index), Some(value)] = columns else {
+            return;
+        };
         for row in &table.rows {
             let cells = [sid, index, value].map(|c| table.number(row, c));
             if let [Some(sid), Some(index), Some(value)] = cells
                 && sid > 0
                 && value > 0
             {
-                self.learner.tell_counter(round, sid as usize - 1, index as usize, value);
+                self.learner
+                    .tell_counter(round, sid as usize - 1, index as usize, value);
             }
         }
     }
 
     /// Which mask on KSUSEIDL gives the STATUS that the view shows.
     fn status(&mut self, spool: &Spool) {
-        let (Some(rows), Some(sessions)) = (spool.table("x_ksuse"), spool.table("v_session")) else {
+        let (Some(rows), Some(sessions)) = (spool.table("x_ksuse"), spool.table("v_session"))
+        else {
             return;
         };
         let of_row = ["INDX", "KSUSEIDL", "KSUSEFLG"].map(|c| rows.column(c));
@@ -220,7 +281,9 @@ impl Work<'_> {
             .collect();
         for row in &sessions.rows {
             let known = sessions.number(row, sid).and_then(|s| raw.get(&s));
-            let (Some((idle, flags)), Some(shown)) = (known, row[status].as_deref()) else { continue };
+            let (Some((idle, flags)), Some(shown)) = (known, row[status].as_deref()) else {
+                continue;
+            };
             for mask in &self.settings.status_masks {
                 let tally = self.masks.entry(*mask).or_default();
                 if status_word(*idle, *flags, *mask) == shown {
@@ -258,39 +321,43 @@ impl Work<'_> {
         if !modact.is_empty() {
             structs.push(strukt("modact", 0, modact));
         }
-        for (from, to) in [("KSUSESQL", "kglhd"), ("KSUSEPSQ", "kglhd"), ("owner", "kssob"), ("modact_ptr", "modact")] {
+        for (from, to) in [
+            ("KSUSESQL", "kglhd"),
+            ("KSUSEPSQ", "kglhd"),
+            ("owner", "kssob"),
+            ("modact_ptr", "modact"),
+        ] {
             let known = structs.iter().any(|s: &Struct| s.name == to);
-            for f in ksuse.iter_mut().filter(|f: &&mut Field| f.name == from && known) {
+            for f in ksuse
+                .iter_mut()
+                .filter(|f: &&mut Field| f.name == from && known)
+            {
                 f.to = Some(to.to_owned());
             }
         }
         let row_bytes = self.learner.rows.len as u64;
-        structs.insert(0, Struct { table: Some("X$KSUSE".into()), ..strukt("ksuse", row_bytes, ksuse) });
-        let (anchors, head, array) = self.array(&mut report);
+        structs.insert(
+            0,
+            Struct {
+                table: Some("X$KSUSE".into()),
+                ..strukt("ksuse", row_bytes, ksuse)
+            },
+        );
+        let (anchors, head, layout) = self.array(&mut report);
         structs.extend(head);
         let rules = self.rules(&mut report);
-        let blueprint = Blueprint {
-            schema: SCHEMA_VERSION.into(),
-            id: self.settings.id.clone(),
-            status: Status::Calibrated,
-            identity: self.settings.identity.clone(),
-            sources: vec![Source {
-                id: SOURCE.into(),
-                kind: SourceKind::Calibration,
-                sha256: None,
-                detail: format!(
-                    "{} rounds over {} rows with a spool of V$SESSION, V$SESSTAT, V$SESSION_WAIT, X$KSUSE",
-                    report.rounds, report.rows
-                ),
-            }],
-            charset: None,
+        let draft = Draft {
+            detail: format!(
+                "{} rounds over {} rows with a spool of V$SESSION, V$SESSTAT, V$SESSION_WAIT, X$KSUSE",
+                report.rounds, report.rows
+            ),
             anchors,
             structs,
-            arrays: vec![array],
+            layout,
             rules,
             dictionaries: dictionaries(spool),
-            extra: BTreeMap::new(),
         };
+        let blueprint = draft.blueprint(&self.settings);
         report.bytes_read += self.learner.bytes();
         Calibration { blueprint, report }
     }
@@ -299,44 +366,76 @@ impl Work<'_> {
         let fits = self.learner.counters();
         match fits.as_slice() {
             [(offset, agree, disagree)] => {
-                let evidence = format!("calibrated: {agree} counters of V$SESSTAT agree, {disagree} don't");
-                ksuse.push(plain("stats_ptr", u64::from(*offset), 8, Stored::Addr, &evidence));
-                report.remarks.push(format!("stats_ptr at {offset}: {evidence}"));
+                let evidence =
+                    format!("calibrated: {agree} counters of V$SESSTAT agree, {disagree} don't");
+                ksuse.push(plain(
+                    "stats_ptr",
+                    u64::from(*offset),
+                    8,
+                    Stored::Addr,
+                    &evidence,
+                ));
+                report
+                    .remarks
+                    .push(format!("stats_ptr at {offset}: {evidence}"));
             }
-            [] => report.remarks.push("stats_ptr: no pointer leads to the counters of V$SESSTAT".into()),
-            several => report.remarks.push(format!("stats_ptr is ambiguous: {several:?}")),
+            [] => report
+                .remarks
+                .push("stats_ptr: no pointer leads to the counters of V$SESSTAT".into()),
+            several => report
+                .remarks
+                .push(format!("stats_ptr is ambiguous: {several:?}")),
         }
     }
 
     /// The handle behind KSUSESQL: text proven by MD5, identifier and length.
     fn handle(&self, answers: &[Learned], report: &mut Report) -> Option<Struct> {
-        let via = answers.iter().find(|l| l.field == "KSUSESQL" && l.via.is_none())?.place?.0;
+        let via = answers
+            .iter()
+            .find(|l| l.field == "KSUSESQL" && l.via.is_none())?
+            .place?
+            .0;
         let mut ask_behind = |name: &str, forms: Vec<Form>, wants: Vec<(usize, usize, Want)>| {
             let question = Question { forms, wants };
             let answer = ask(&self.learner.rounds, Some(via), POINTED_BYTES, &question);
             let unique = answer.verdict == Verdict::Unique;
             let offset = answer.offsets().first().copied().filter(|_| unique);
-            let tally = answer.candidates.first().map_or((0, 0), |c| (c.agree, c.disagree));
+            let tally = answer
+                .candidates
+                .first()
+                .map_or((0, 0), |c| (c.agree, c.disagree));
             report.remarks.push(format!(
                 "kglhd.{name}: offsets {:?}, {} rows agree, {} don't",
                 answer.offsets(),
                 tally.0,
                 tally.1
             ));
-            offset.map(|o| (u64::from(o), format!("calibrated: {} rows agree, {} don't", tally.0, tally.1)))
+            offset.map(|o| {
+                (
+                    u64::from(o),
+                    format!("calibrated: {} rows agree, {} don't", tally.0, tally.1),
+                )
+            })
         };
         let words = |id: u64| {
             let mut bytes = ((id >> 32) as u32).to_le_bytes().to_vec();
             bytes.extend((id as u32).to_le_bytes());
             Want::Bytes(bytes)
         };
-        let ids = self.ids.iter().map(|&(round, row, id)| (round, row, words(id))).collect();
+        let ids = self
+            .ids
+            .iter()
+            .map(|&(round, row, id)| (round, row, words(id)))
+            .collect();
         let mut fields = Vec::new();
         if let Some((at, evidence)) = ask_behind("sql_id", vec![Form::Bytes], ids) {
             fields.push(plain("sql_id_high", at, 4, Stored::Uint, &evidence));
             fields.push(plain("sql_id_low", at + 4, 4, Stored::Uint, &evidence));
         }
-        if let Some(proven) = self.learner.proven_texts(via, self.settings.sql_id_of, &self.ids) {
+        if let Some(proven) = self
+            .learner
+            .proven_texts(via, self.settings.sql_id_of, &self.ids)
+        {
             let lengths = proven
                 .texts
                 .iter()
@@ -344,9 +443,14 @@ impl Work<'_> {
                 .collect();
             if let Some((at, evidence)) = ask_behind("text_len", vec![Form::Uint(4)], lengths) {
                 fields.push(plain("text_len", at, 4, Stored::Uint, &evidence));
-                let evidence =
-                    format!("calibrated: {} of {} texts proven by MD5", proven.texts.len(), proven.tried);
-                report.remarks.push(format!("kglhd.text at {}: {evidence}", proven.offset));
+                let evidence = format!(
+                    "calibrated: {} of {} texts proven by MD5",
+                    proven.texts.len(),
+                    proven.tried
+                );
+                report
+                    .remarks
+                    .push(format!("kglhd.text at {}: {evidence}", proven.offset));
                 let mut text = plain("text", u64::from(proven.offset), 0, Stored::Text, &evidence);
                 text.max = Some(SQL_TEXT);
                 fields.push(text);
@@ -357,7 +461,11 @@ impl Work<'_> {
 
     /// All state objects begin alike: where a session has its owner, a process has null.
     fn owner(&self, answers: &[Learned], report: &mut Report) -> Option<Struct> {
-        let at = answers.iter().find(|l| l.field == "owner" && l.via.is_none())?.place?.0;
+        let at = answers
+            .iter()
+            .find(|l| l.field == "owner" && l.via.is_none())?
+            .place?
+            .0;
         let (mut nulls, mut others) = (0, 0);
         for round in &self.learner.rounds {
             for row in 0..round.after.len() {
@@ -369,14 +477,24 @@ impl Work<'_> {
                 }
             }
         }
-        let evidence = format!("calibrated: {nulls} owners of sessions have no owner at this place, {others} have one");
-        report.remarks.push(format!("kssob.owner at {at}: {evidence}"));
+        let evidence = format!(
+            "calibrated: {nulls} owners of sessions have no owner at this place, {others} have one"
+        );
+        report
+            .remarks
+            .push(format!("kssob.owner at {at}: {evidence}"));
         let holds = nulls > 0 && others * 5 <= nulls;
-        holds.then(|| strukt("kssob", 0, vec![plain("owner", at.into(), 8, Stored::Addr, &evidence)]))
+        holds.then(|| {
+            strukt(
+                "kssob",
+                0,
+                vec![plain("owner", at.into(), 8, Stored::Addr, &evidence)],
+            )
+        })
     }
 
     /// The pointer array in the fixed area, or the runs in which the rows lie.
-    fn array(&self, report: &mut Report) -> (Vec<Anchor>, Option<Struct>, Array) {
+    fn array(&self, report: &mut Report) -> (Vec<Anchor>, Option<Struct>, ArrayLayout) {
         let rows = &self.learner.rows.addrs;
         let (found, bytes) = scan::arrays_of(self.space, rows);
         report.bytes_read += bytes;
@@ -401,23 +519,18 @@ impl Work<'_> {
                 many.join("; ")
             ),
         });
-        let (anchors, head, layout) = match at {
+        match at {
             Some((pointer, count)) => head(pointer, count),
             None => (Vec::new(), None, ArrayLayout::Runs { runs: runs(rows) }),
-        };
-        let array = Array {
-            name: "sessions".into(),
-            row: "ksuse".into(),
-            layout,
-            accept: Some(Accept::SlotOrdinal),
-            ordinal: Some("KSUSENUM".into()),
-        };
-        (anchors, head, array)
+        }
     }
 
     fn rules(&self, report: &mut Report) -> BTreeMap<String, Rule> {
-        let fits: Vec<(&u64, &(usize, usize))> =
-            self.masks.iter().filter(|(_, t)| t.0 > 0 && t.1 == 0).collect();
+        let fits: Vec<(&u64, &(usize, usize))> = self
+            .masks
+            .iter()
+            .filter(|(_, t)| t.0 > 0 && t.1 == 0)
+            .collect();
         let tallies = format!("status_mask (agree, disagree): {:?}", self.masks);
         report.remarks.push(tallies.clone());
         let [(mask, _)] = fits.as_slice() else {
@@ -433,6 +546,46 @@ impl Work<'_> {
     }
 }
 
+/// What goes into a blueprint besides its identity.
+pub(super) struct Draft {
+    pub detail: String,
+    pub anchors: Vec<Anchor>,
+    pub structs: Vec<Struct>,
+    pub layout: ArrayLayout,
+    pub rules: BTreeMap<String, Rule>,
+    pub dictionaries: Dictionaries,
+}
+
+impl Draft {
+    pub(super) fn blueprint(self, settings: &Settings) -> Blueprint {
+        Blueprint {
+            schema: SCHEMA_VERSION.into(),
+            id: settings.id.clone(),
+            status: Status::Calibrated,
+            identity: settings.identity.clone(),
+            sources: vec![Source {
+                id: SOURCE.into(),
+                kind: SourceKind::Calibration,
+                sha256: None,
+                detail: self.detail,
+            }],
+            charset: None,
+            anchors: self.anchors,
+            structs: self.structs,
+            arrays: vec![Array {
+                name: "sessions".into(),
+                row: "ksuse".into(),
+                layout: self.layout,
+                accept: Some(Accept::SlotOrdinal),
+                ordinal: Some("KSUSENUM".into()),
+            }],
+            rules: self.rules,
+            dictionaries: self.dictionaries,
+            extra: BTreeMap::new(),
+        }
+    }
+}
+
 /// STATUS of V$SESSION by the public view texts (10.2 to 19c), with the release's mask.
 fn status_word(idle: u64, flags: u64, mask: u64) -> &'static str {
     match idle & mask {
@@ -444,7 +597,7 @@ fn status_word(idle: u64, flags: u64, mask: u64) -> &'static str {
     }
 }
 
-fn head(pointer: TargetAddr, count: TargetAddr) -> (Vec<Anchor>, Option<Struct>, ArrayLayout) {
+pub(super) fn head(pointer: TargetAddr, count: TargetAddr) -> (Vec<Anchor>, Option<Struct>, ArrayLayout) {
     let start = pointer.min(count);
     let end = (pointer.0 + 8).max(count.0 + 4);
     let name = "session_array_head";
@@ -458,40 +611,63 @@ fn head(pointer: TargetAddr, count: TargetAddr) -> (Vec<Anchor>, Option<Struct>,
     let evidence = "calibrated: the only place whose array holds exactly the rows of X$KSUSE";
     let fields = vec![
         plain("sessions", pointer.0 - start.0, 8, Stored::Addr, evidence),
-        plain("session_count", count.0 - start.0, 4, Stored::Uint, evidence),
+        plain(
+            "session_count",
+            count.0 - start.0,
+            4,
+            Stored::Uint,
+            evidence,
+        ),
     ];
     let member = |field: &str| MemberRef {
         anchor: name.into(),
         strukt: name.into(),
         field: field.into(),
     };
-    let layout = ArrayLayout::Pointers { base: member("sessions"), count: member("session_count") };
-    (vec![anchor], Some(strukt(name, end - start.0, fields)), layout)
+    let layout = ArrayLayout::Pointers {
+        base: member("sessions"),
+        count: member("session_count"),
+    };
+    (
+        vec![anchor],
+        Some(strukt(name, end - start.0, fields)),
+        layout,
+    )
 }
 
 /// Rows at even distances, one run for each stretch.
-fn runs(rows: &[TargetAddr]) -> Vec<Run> {
+pub(super) fn runs(rows: &[TargetAddr]) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let least = scan::stride(rows).unwrap_or(8) as i64;
     for row in rows {
         match runs.last_mut() {
             Some(run) => {
-                let last = run.start.wrapping_add_signed(run.stride * (run.count as i64 - 1));
+                let last = run
+                    .start
+                    .wrapping_add_signed(run.stride * (run.count as i64 - 1));
                 let step = row.0.wrapping_sub(last) as i64;
                 if step.abs() == least && (run.count == 1 || step == run.stride) {
                     run.stride = step;
                     run.count += 1;
                 } else {
-                    runs.push(Run { start: row.0, count: 1, stride: least });
+                    runs.push(Run {
+                        start: row.0,
+                        count: 1,
+                        stride: least,
+                    });
                 }
             }
-            None => runs.push(Run { start: row.0, count: 1, stride: least }),
+            None => runs.push(Run {
+                start: row.0,
+                count: 1,
+                stride: least,
+            }),
         }
     }
     runs
 }
 
-fn strukt(name: &str, size: u64, fields: Vec<Field>) -> Struct {
+pub(super) fn strukt(name: &str, size: u64, fields: Vec<Field>) -> Struct {
     Struct {
         name: name.into(),
         table: None,
@@ -502,7 +678,7 @@ fn strukt(name: &str, size: u64, fields: Vec<Field>) -> Struct {
     }
 }
 
-fn plain(name: &str, offset: u64, size: u64, stored: Stored, evidence: &str) -> Field {
+pub(super) fn plain(name: &str, offset: u64, size: u64, stored: Stored, evidence: &str) -> Field {
     Field {
         name: name.into(),
         offset,
@@ -552,7 +728,16 @@ fn dictionaries(spool: &Spool) -> Dictionaries {
     let Some(table) = spool.table("v_event_name") else {
         return all;
     };
-    let names = ["EVENT#", "NAME", "PARAMETER1", "PARAMETER2", "PARAMETER3", "WAIT_CLASS#", "WAIT_CLASS_ID", "WAIT_CLASS"];
+    let names = [
+        "EVENT#",
+        "NAME",
+        "PARAMETER1",
+        "PARAMETER2",
+        "PARAMETER3",
+        "WAIT_CLASS#",
+        "WAIT_CLASS_ID",
+        "WAIT_CLASS",
+    ];
     let columns = names.map(|n| table.column(n));
     let mut classes = BTreeMap::new();
     for row in &table.rows {
@@ -566,7 +751,14 @@ fn dictionaries(spool: &Spool) -> Dictionaries {
             parameters: [text(2), text(3), text(4)],
             wait_class_no: number(5),
         });
-        classes.insert(number(5), WaitClass { no: number(5), id: number(6), name: text(7) });
+        classes.insert(
+            number(5),
+            WaitClass {
+                no: number(5),
+                id: number(6),
+                name: text(7),
+            },
+        );
     }
     all.wait_classes = classes.into_values().collect();
     all

@@ -119,9 +119,15 @@ impl Round {
     /// Two shots of the same rows.
     pub fn new(before: Shot, after: Shot) -> Round {
         let quiet = (0..after.len())
-            .map(|row| before.row(row, None).is_some() && before.row(row, None) == after.row(row, None))
+            .map(|row| {
+                before.row(row, None).is_some() && before.row(row, None) == after.row(row, None)
+            })
             .collect();
-        Round { before, after, quiet }
+        Round {
+            before,
+            after,
+            quiet,
+        }
     }
 
     /// Whether nothing in the row moved between the shots. A row with any change may have had others that went back.

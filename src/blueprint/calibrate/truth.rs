@@ -47,26 +47,39 @@ impl Table {
     /// # Errors
     /// Not readable, too large, or rows whose cells don't match the header.
     pub fn read(path: &Path) -> Result<Option<Table>, TruthError> {
-        let wrap = |source| TruthError::Read { path: path.to_owned(), source };
+        let wrap = |source| TruthError::Read {
+            path: path.to_owned(),
+            source,
+        };
         match std::fs::metadata(path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(wrap(e)),
             Ok(meta) if meta.len() > MAX_BYTES => {
                 let reason = format!("{} bytes; a spool file has at most {MAX_BYTES}", meta.len());
-                return Err(TruthError::Form { path: path.to_owned(), line: 1, reason });
+                return Err(TruthError::Form {
+                    path: path.to_owned(),
+                    line: 1,
+                    reason,
+                });
             }
             Ok(_) => {}
         }
         let bytes = std::fs::read(path).map_err(wrap)?;
         Table::parse(&String::from_utf8_lossy(&bytes))
             .map(Some)
-            .map_err(|(line, reason)| TruthError::Form { path: path.to_owned(), line, reason })
+            .map_err(|(line, reason)| TruthError::Form {
+                path: path.to_owned(),
+                line,
+                reason,
+            })
     }
 
     /// Parses CSV text; errors carry the line.
     fn parse(text: &str) -> Result<Table, (usize, String)> {
         let mut records = records(text)?.into_iter();
-        let (_, header) = records.next().ok_or((1, "expected a header, found nothing".to_owned()))?;
+        let (_, header) = records
+            .next()
+            .ok_or((1, "expected a header, found nothing".to_owned()))?;
         let columns: Vec<String> = header
             .into_iter()
             .map(|c| c.unwrap_or_default().trim().to_ascii_uppercase())
@@ -118,7 +131,11 @@ fn records(text: &str) -> Result<Vec<Record>, (usize, String)> {
             }
             ',' | '\n' if !quoted => {
                 let full = std::mem::take(&mut cell);
-                let full = if was_quoted { full } else { full.trim().to_owned() };
+                let full = if was_quoted {
+                    full
+                } else {
+                    full.trim().to_owned()
+                };
                 cells.push((was_quoted && !full.is_empty() || !full.is_empty()).then_some(full));
                 was_quoted = false;
                 if c == '\n' {
@@ -211,16 +228,22 @@ impl Shape {
         let bad = |what: &str| format!("expected {what}, found {cell:?}");
         let want = match (self, cell) {
             (Shape::Uint { null, .. }, None) => null.map(Want::Value),
-            (Shape::Uint { .. }, Some(t)) => Some(Want::Value(t.parse().map_err(|_| bad("a number"))?)),
+            (Shape::Uint { .. }, Some(t)) => {
+                Some(Want::Value(t.parse().map_err(|_| bad("a number"))?))
+            }
             (Shape::Int, Some(t)) => Some(Want::Signed(t.parse().map_err(|_| bad("a number"))?)),
             (Shape::Address, None) => Some(Want::Value(0)),
-            (Shape::Address, Some(t)) => {
-                Some(Want::Value(u64::from_str_radix(t, 16).map_err(|_| bad("an address"))?))
-            }
+            (Shape::Address, Some(t)) => Some(Want::Value(
+                u64::from_str_radix(t, 16).map_err(|_| bad("an address"))?,
+            )),
             (Shape::Text | Shape::PointedText { .. }, t) => {
                 Some(Want::Text(t.unwrap_or_default().as_bytes().to_vec()))
             }
-            (Shape::Time, None) => Some(Want::Moment { epoch: 0, slack: 0, date7: [0; 7] }),
+            (Shape::Time, None) => Some(Want::Moment {
+                epoch: 0,
+                slack: 0,
+                date7: [0; 7],
+            }),
             (Shape::Time, Some(t)) => Some(moment(t).ok_or_else(|| bad("a date and time"))?),
             (Shape::Code(codes, _), Some(t)) => match codes.iter().find(|c| c.1 == t) {
                 Some((value, _)) => Some(Want::Value(*value)),
@@ -255,7 +278,11 @@ fn moment(text: &str) -> Option<Want> {
         t.minute() as u8 + 1,
         t.second() as u8 + 1,
     ];
-    Some(Want::Moment { epoch: zoned.timestamp().as_second(), slack: 0, date7 })
+    Some(Want::Moment {
+        epoch: zoned.timestamp().as_second(),
+        slack: 0,
+        date7,
+    })
 }
 
 /// The files of a spool that are there, by name without `.csv`.
@@ -301,7 +328,9 @@ mod tests {
     #[test]
     fn cells_to_wants() {
         let time = Shape::Time.want(Some("2023-08-04 15:18:50")).unwrap();
-        let Some(Want::Moment { date7, .. }) = time else { panic!("{time:?}") };
+        let Some(Want::Moment { date7, .. }) = time else {
+            panic!("{time:?}")
+        };
         assert_eq!(date7, [0x78, 0x7b, 8, 4, 0x10, 0x13, 0x33]);
         let code = Shape::Code(vec![(2, "SESSION".into())], "NONE".into());
         assert_eq!(code.want(Some("SESSION")), Ok(Some(Want::Value(2))));

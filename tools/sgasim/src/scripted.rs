@@ -47,6 +47,9 @@ fn settings(stage: &mut Stage, i: usize) {
             (Num::CreatorSerial, 2 + 3 * n),
         ],
     );
+    if i % 2 == 0 {
+        on_cpu(stage, i);
+    }
     stage.text(i, Text::Schema, &Arc::from(format!("SCHEMA_{n}")));
     stage.text(i, Text::UserName, &Arc::from(format!("PROXY_{}", n % 5)));
     stage.text(i, Text::Ecid, &Arc::from(format!("0000Oe{n:02}^77,0:{n}")));
@@ -92,17 +95,7 @@ fn call(stage: &mut Stage, i: usize) {
         ],
     );
     if i % 2 == 1 {
-        // On CPU: the last wait has ended.
-        let ended = [u64::from(u32::MAX), 10_000 + 700 * n][n as usize % 2];
-        stage.put_all(
-            i,
-            &[
-                (Num::WaitTime, ended),
-                (Num::P1, 900 + n),
-                (Num::P2, 77_000 + 3 * n),
-                (Num::P3, 5 + n),
-            ],
-        );
+        on_cpu(stage, i);
     } else {
         stage.put_all(
             i,
@@ -115,4 +108,19 @@ fn call(stage: &mut Stage, i: usize) {
             ],
         );
     }
+}
+
+/// The last wait has ended.
+fn on_cpu(stage: &mut Stage, i: usize) {
+    let n = i as u64 % 13;
+    let ended = [u64::from(u32::MAX), 10_000 + 700 * n][n as usize % 2];
+    stage.put_all(
+        i,
+        &[
+            (Num::WaitTime, ended),
+            (Num::P1, 900 + n),
+            (Num::P2, 77_000 + 3 * n),
+            (Num::P3, 5 + n),
+        ],
+    );
 }

@@ -84,7 +84,10 @@ fn objects(path: &Path, rows: &[Map<String, Value>], own: &[&str]) -> io::Result
         .map(|r| r.keys().filter(shown).cloned().collect())
         .unwrap_or_default();
     let mut text = String::new();
-    let header: Vec<String> = keys.iter().map(|k| format!("\"{}\"", view_name(k))).collect();
+    let header: Vec<String> = keys
+        .iter()
+        .map(|k| format!("\"{}\"", view_name(k)))
+        .collect();
     text.push_str(&(header.join(",") + "\n"));
     for row in rows {
         let cells: Vec<String> = keys.iter().map(|k| cell(row.get(k))).collect();
@@ -95,7 +98,9 @@ fn objects(path: &Path, rows: &[Map<String, Value>], own: &[&str]) -> io::Result
 
 fn waits(path: &Path, sessions: &[Map<String, Value>]) -> io::Result<()> {
     let now = epoch_seconds();
-    let mut text = String::from("\"SID\",\"SEQ#\",\"EVENT\",\"P1\",\"P2\",\"P3\",\"SECONDS_IN_WAIT\",\"STATE\",\"EPOCH\"\n");
+    let mut text = String::from(
+        "\"SID\",\"SEQ#\",\"EVENT\",\"P1\",\"P2\",\"P3\",\"SECONDS_IN_WAIT\",\"STATE\",\"EPOCH\"\n",
+    );
     for row in sessions {
         let stamp = row.get("_wait_stamp").and_then(Value::as_u64).unwrap_or(0);
         let seconds = if stamp == 0 {
@@ -137,7 +142,12 @@ fn ksuse(stage: &Stage, path: &Path) -> io::Result<()> {
     }
     text.push('\n');
     for (i, session) in stage.sessions.iter().enumerate() {
-        let _ = write!(text, "\"{:016X}\",{}", stage.instance.places.sessions[i], i + 1);
+        let _ = write!(
+            text,
+            "\"{:016X}\",{}",
+            stage.instance.places.sessions[i],
+            i + 1
+        );
         for (name, field) in KSUSE {
             let value = session.num(*field);
             let _ = match *name {
@@ -151,10 +161,14 @@ fn ksuse(stage: &Stage, path: &Path) -> io::Result<()> {
 }
 
 fn events(stage: &Stage, path: &Path) -> io::Result<()> {
-    let mut text = String::from("\"EVENT#\",\"NAME\",\"PARAMETER1\",\"PARAMETER2\",\"PARAMETER3\",\"WAIT_CLASS_ID\",\"WAIT_CLASS#\",\"WAIT_CLASS\"\n");
+    let mut text = String::from(
+        "\"EVENT#\",\"NAME\",\"PARAMETER1\",\"PARAMETER2\",\"PARAMETER3\",\"WAIT_CLASS_ID\",\"WAIT_CLASS#\",\"WAIT_CLASS\"\n",
+    );
     for (i, event) in stage.instance.exe.events.iter().enumerate() {
         let quoted = |t: &str| cell(Some(&Value::String(t.into())));
-        let class = WAIT_CLASSES.get(event.class_no as usize).map_or("", |c| c.0);
+        let class = WAIT_CLASSES
+            .get(event.class_no as usize)
+            .map_or("", |c| c.0);
         let _ = writeln!(
             text,
             "{i},{},{},{},{},{},{},{}",

@@ -3,7 +3,7 @@
 //! What a reader has to learn by itself is made here. It keeps what C and Oracle keep: natural alignment, one header
 //! at the front of all state objects, columns that show the same bytes. Only `pmon` calls it.
 
-use super::{Column, HandleLayout, KsusgaLayout, Kind, Layout, ModuleLayout, RowLayout};
+use super::{Column, HandleLayout, Kind, KsusgaLayout, Layout, ModuleLayout, RowLayout};
 use crate::engine::random::Random;
 
 /// Most bytes between two shuffled members.
@@ -103,7 +103,9 @@ fn shuffle_row(row: &mut RowLayout, header: (u32, u32), random: &mut Random) {
             column.offset = place as u32;
             let end = column
                 .length_offset()
-                .map_or(place as u32 + column.stored_width(), |o| o + column.length_width);
+                .map_or(place as u32 + column.stored_width(), |o| {
+                    o + column.length_width
+                });
             at = at.max(u64::from(end));
         }
         row.columns.extend(group);
