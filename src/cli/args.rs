@@ -184,7 +184,7 @@ pub enum BlueprintCommand {
 /// Arguments of `blueprint calibrate`.
 #[derive(ClapArgs, Debug)]
 pub struct CalibrateArgs {
-    /// Where to read from; --blueprint FILE is the prior, a neighbouring release's blueprint.
+    /// Where to read from.
     #[command(flatten)]
     pub source: SourceArgs,
     /// Spool of SQL truth: v_session.csv, v_sesstat.csv, v_session_wait.csv, x_ksuse.csv, v_event_name.csv

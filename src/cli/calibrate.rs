@@ -23,9 +23,9 @@ use crate::sample::{AttachError, Source};
 impl From<CalibrateError> for Failure {
     fn from(error: CalibrateError) -> Failure {
         let exit = match error {
-            CalibrateError::NotRows(_) | CalibrateError::NoArray | CalibrateError::SeveralArrays => {
-                Exit::NoBlueprint
-            }
+            CalibrateError::NotRows(_)
+            | CalibrateError::NoArray
+            | CalibrateError::SeveralArrays => Exit::NoBlueprint,
             _ => Exit::Damaged,
         };
         Failure::new(exit, error.to_string())
@@ -34,6 +34,12 @@ impl From<CalibrateError> for Failure {
 
 pub fn run(args: &CalibrateArgs) -> Result<Exit, Failure> {
     let (space, name) = open(args)?;
+    if args.source.blueprint().is_some() {
+        return Err(Failure::new(
+            Exit::Usage,
+            "calibrate learns from memory and truth only; it can't take a blueprint as prior",
+        ));
+    }
     let settings = Settings {
         specs: specs(),
         sql_id_of,

@@ -6,3 +6,4 @@
 #[path = "../integration/support.rs"]
 mod support;
 mod with_truth;
+mod without_truth;

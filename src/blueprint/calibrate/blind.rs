@@ -20,6 +20,8 @@ use crate::memory::AddressSpace;
 const SHORTEST_SQL: usize = 8;
 /// Rows by which a text's place must be proven.
 const FEWEST_PROOFS: usize = 3;
+/// Rows by which text is recognised.
+const FEWEST_TEXTS: usize = 6;
 /// Seconds that a stamp may be older than the newest ones.
 const RECENT: i64 = 120;
 /// Seconds that any stamp may be old.
@@ -40,8 +42,8 @@ pub fn without_truth(
     let (found, bytes) = scan::ordinal_arrays(space);
     report.bytes_read += bytes;
     let array = the_array(found, &mut report)?;
-    let mut learner = Learner::new(space, array.rows.clone())
-        .ok_or(CalibrateError::NotRows(array.rows.len()))?;
+    let mut learner =
+        Learner::new(space, array.rows.clone()).ok_or(CalibrateError::NotRows(array.rows.len()))?;
     for round in 0..rounds.max(1) {
         if round > 0 {
             pause();
@@ -59,14 +61,23 @@ pub fn without_truth(
     report.bytes_read += learner.bytes();
     let (anchors, of_head, layout) = match array.counts.as_slice() {
         [count] => head(array.pointer, *count),
-        _ => (Vec::new(), None, ArrayLayout::Runs { runs: runs(&array.rows) }),
+        _ => (
+            Vec::new(),
+            None,
+            ArrayLayout::Runs {
+                runs: runs(&array.rows),
+            },
+        ),
     };
     let row = Struct {
         table: Some("X$KSUSE".into()),
         ..strukt("ksuse", learner.rows.len as u64, ksuse)
     };
     let draft = Draft {
-        detail: format!("{} rounds over {} rows, without truth", report.rounds, report.rows),
+        detail: format!(
+            "{} rounds over {} rows, without truth",
+            report.rounds, report.rows
+        ),
         anchors,
         structs: std::iter::once(row).chain(structs).chain(of_head).collect(),
         layout,
@@ -74,7 +85,10 @@ pub fn without_truth(
         dictionaries: Dictionaries::default(),
     };
     report.took(began.elapsed());
-    Ok(Calibration { blueprint: draft.blueprint(&settings), report })
+    Ok(Calibration {
+        blueprint: draft.blueprint(&settings),
+        report,
+    })
 }
 
 /// The longest array whose rows hold their numbers; several different ones of that length can't be told apart.
@@ -91,7 +105,11 @@ fn the_array(mut found: Vec<Found>, report: &mut Report) -> Result<Found, Calibr
     let Some(first) = found.first().cloned() else {
         return Err(CalibrateError::NoArray);
     };
-    if found.iter().skip(1).any(|f| f.rows.len() == first.rows.len() && f.rows != first.rows) {
+    if found
+        .iter()
+        .skip(1)
+        .any(|f| f.rows.len() == first.rows.len() && f.rows != first.rows)
+    {
         return Err(CalibrateError::SeveralArrays);
     }
     Ok(first)
@@ -100,11 +118,23 @@ fn the_array(mut found: Vec<Found>, report: &mut Report) -> Result<Found, Calibr
 fn ordinal(array: &Found, report: &mut Report) -> Vec<Field> {
     let offsets: BTreeSet<u32> = array.ordinals.iter().map(|o| o.0).collect();
     let rows = array.rows.len();
-    let widest = array.ordinals.iter().max_by_key(|o| o.1).filter(|_| offsets.len() == 1);
-    report.lines.push(line("KSUSENUM", &offsets, rows as u32, rows));
+    let widest = array
+        .ordinals
+        .iter()
+        .max_by_key(|o| o.1)
+        .filter(|_| offsets.len() == 1);
+    report
+        .lines
+        .push(line("KSUSENUM", &offsets, rows as u32, rows));
     widest.map_or_else(Vec::new, |(offset, width)| {
         let evidence = format!("calibrated: {rows} rows hold their number");
-        vec![plain("KSUSENUM", (*offset).into(), (*width).into(), Stored::Uint, &evidence)]
+        vec![plain(
+            "KSUSENUM",
+            (*offset).into(),
+            (*width).into(),
+            Stored::Uint,
+            &evidence,
+        )]
     })
 }
 
@@ -120,7 +150,11 @@ fn line(field: &str, offsets: &BTreeSet<u32>, agree: u32, distinct: usize) -> Li
         agree,
         disagree: 0,
         distinct,
-        alternatives: if unique { Vec::new() } else { offsets.iter().copied().collect() },
+        alternatives: if unique {
+            Vec::new()
+        } else {
+            offsets.iter().copied().collect()
+        },
     }
 }
 
@@ -138,15 +172,21 @@ struct Statement {
 /// Statements behind the followed pointers.
 fn proven(learner: &Learner<'_>, number: Proof) -> Vec<Statement> {
     let mut all = Vec::new();
-    let vias: BTreeSet<u32> = learner.rounds.iter().flat_map(|r| r.after.followed()).collect();
+    let vias: BTreeSet<u32> = learner
+        .rounds
+        .iter()
+        .flat_map(|r| r.after.followed())
+        .collect();
     for via in vias {
         // Digests of each target once.
         let mut known: BTreeMap<u64, Vec<(u32, u64, u64)>> = BTreeMap::new();
         let mut by_text: BTreeMap<u32, Statement> = BTreeMap::new();
         for (round, shots) in learner.rounds.iter().enumerate() {
             for slot in (0..shots.after.len()).filter(|slot| shots.is_quiet(*slot)) {
-                let (Some(row), Some(target)) = (shots.after.row(slot, None), shots.after.row(slot, Some(via)))
-                else {
+                let (Some(row), Some(target)) = (
+                    shots.after.row(slot, None),
+                    shots.after.row(slot, Some(via)),
+                ) else {
                     continue;
                 };
                 let digests = known
@@ -171,7 +211,11 @@ fn proven(learner: &Learner<'_>, number: Proof) -> Vec<Statement> {
                 }
             }
         }
-        all.extend(by_text.into_values().filter(|s| s.proofs.len() >= FEWEST_PROOFS));
+        all.extend(
+            by_text
+                .into_values()
+                .filter(|s| s.proofs.len() >= FEWEST_PROOFS),
+        );
     }
     all
 }
@@ -214,7 +258,11 @@ fn statements(
             None => ["(sql address)", "(sql hash)", "(sql_id high)"],
         };
         let ids: BTreeSet<u64> = s.proofs.iter().map(|p| p.2).collect();
-        let evidence = format!("calibrated: {} texts in {} rows proven by MD5", ids.len(), s.proofs.len());
+        let evidence = format!(
+            "calibrated: {} texts in {} rows proven by MD5",
+            ids.len(),
+            s.proofs.len()
+        );
         let via = BTreeSet::from([s.via]);
         for (name, offsets, stored) in [
             (names[0], &via, Stored::Addr),
@@ -249,7 +297,10 @@ fn follows(learner: &Learner<'_>, one: &Statement, other: &Statement) -> Option<
     let mut tally = [0usize, 0];
     for pair in learner.rounds.windows(2) {
         for slot in 0..pair[0].after.len() {
-            let (Some(then), Some(now)) = (pair[0].after.row(slot, None), pair[1].before.row(slot, None)) else {
+            let (Some(then), Some(now)) = (
+                pair[0].after.row(slot, None),
+                pair[1].before.row(slot, None),
+            ) else {
                 continue;
             };
             for (i, (a, b)) in [(one, other), (other, one)].into_iter().enumerate() {
@@ -263,8 +314,8 @@ fn follows(learner: &Learner<'_>, one: &Statement, other: &Statement) -> Option<
         }
     }
     match tally {
-        [a, b] if a >= FEWEST_PROOFS && a > 10 * b => Some(0),
-        [a, b] if b >= FEWEST_PROOFS && b > 10 * a => Some(1),
+        [a, b] if a >= FEWEST_PROOFS && a > 3 * b => Some(0),
+        [a, b] if b >= FEWEST_PROOFS && b > 3 * a => Some(1),
         _ => None,
     }
 }
@@ -272,12 +323,25 @@ fn follows(learner: &Learner<'_>, one: &Statement, other: &Statement) -> Option<
 fn handle_fields(learner: &Learner<'_>, s: &Statement, report: &mut Report) -> Vec<Field> {
     let evidence = format!("calibrated: {} texts proven by MD5", s.proofs.len());
     let mut place = |name: &str, form: Form, want: &dyn Fn(u64, u64) -> Want| {
-        let wants = s.proofs.iter().map(|p| (p.0, p.1, want(p.2, p.3))).collect();
-        let question = Question { forms: vec![form], wants };
+        let wants = s
+            .proofs
+            .iter()
+            .map(|p| (p.0, p.1, want(p.2, p.3)))
+            .collect();
+        let question = Question {
+            forms: vec![form],
+            wants,
+        };
         let answer = ask(&learner.rounds, Some(s.via), POINTED_BYTES, &question);
         let offsets = answer.offsets();
-        report.remarks.push(format!("kglhd.{name}: offsets {offsets:?}"));
-        offsets.first().copied().filter(|_| answer.verdict == Verdict::Unique).map(u64::from)
+        report
+            .remarks
+            .push(format!("kglhd.{name}: offsets {offsets:?}"));
+        offsets
+            .first()
+            .copied()
+            .filter(|_| answer.verdict == Verdict::Unique)
+            .map(u64::from)
     };
     let words = place("sql_id", Form::Bytes, &|id, _| {
         let mut bytes = ((id >> 32) as u32).to_le_bytes().to_vec();
@@ -296,13 +360,17 @@ fn handle_fields(learner: &Learner<'_>, s: &Statement, report: &mut Report) -> V
         text.max = Some(4 << 20);
         fields.push(text);
     }
-    report.remarks.push(format!("kglhd.text at {}: {evidence}", s.text));
+    report
+        .remarks
+        .push(format!("kglhd.text at {}: {evidence}", s.text));
     fields
 }
 
 /// Bytes at which text begins in some rows and never anything else: columns of text whose names can't be known.
 fn texts(learner: &Learner<'_>, report: &mut Report) {
-    let Some(shots) = learner.rounds.last() else { return };
+    let Some(shots) = learner.rounds.last() else {
+        return;
+    };
     let rows: Vec<&[u8]> = quiet_rows(&shots.after);
     let mut found = BTreeSet::new();
     let mut skip = 0;
@@ -311,11 +379,12 @@ fn texts(learner: &Learner<'_>, report: &mut Report) {
             continue;
         }
         let values: BTreeSet<&[u8]> = rows.iter().filter_map(|row| text_at(row, offset)).collect();
-        let (mut texts, mut others, mut joined) = (0, 0, 0);
+        let (mut texts, mut others, mut joined, mut single) = (0, 0, 0, 0);
         for row in &rows {
             match row[offset] {
                 0 => {}
                 b if !is_text(b) => others += 1,
+                _ if row.get(offset + 1).is_none_or(|b| !is_text(*b)) => single += 1,
                 _ if text_at(row, offset).is_none() => {}
                 _ => {
                     texts += 1;
@@ -323,7 +392,8 @@ fn texts(learner: &Learner<'_>, report: &mut Report) {
                 }
             }
         }
-        if values.len() >= 2 && others * 20 <= texts && joined * 10 <= texts {
+        let apart = single * 20 <= texts && joined * 3 <= texts;
+        if values.len() >= 2 && texts >= FEWEST_TEXTS && others == 0 && apart {
             found.insert(offset as u32);
             let longest = values.iter().map(|v| v.len()).max().unwrap_or(0);
             skip = offset + longest;
@@ -332,7 +402,12 @@ fn texts(learner: &Learner<'_>, report: &mut Report) {
     for offset in &found {
         let at = *offset as usize;
         let values: BTreeSet<&[u8]> = rows.iter().filter_map(|row| text_at(row, at)).collect();
-        let mut line = line("(text)", &BTreeSet::from([*offset]), values.len() as u32, values.len());
+        let mut line = line(
+            "(text)",
+            &BTreeSet::from([*offset]),
+            values.len() as u32,
+            values.len(),
+        );
         line.verdict = "ambiguous";
         line.offset = None;
         line.alternatives = vec![*offset];
@@ -346,7 +421,9 @@ fn texts(learner: &Learner<'_>, report: &mut Report) {
 }
 
 fn quiet_rows(shot: &Shot) -> Vec<&[u8]> {
-    (0..shot.len()).filter_map(|row| shot.row(row, None)).collect()
+    (0..shot.len())
+        .filter_map(|row| shot.row(row, None))
+        .collect()
 }
 
 fn is_text(byte: u8) -> bool {
@@ -362,7 +439,9 @@ fn text_at(row: &[u8], offset: usize) -> Option<&[u8]> {
 
 /// Words that are times of the recent past in all rows, zero apart.
 fn stamps(learner: &Learner<'_>, report: &mut Report) {
-    let Some(shots) = learner.rounds.last() else { return };
+    let Some(shots) = learner.rounds.last() else {
+        return;
+    };
     let now = jiff::Timestamp::now().as_second();
     let rows = quiet_rows(&shots.after);
     for offset in (0..learner.rows.len.saturating_sub(3)).step_by(4) {
@@ -372,9 +451,16 @@ fn stamps(learner: &Learner<'_>, report: &mut Report) {
             .filter(|v| *v != 0)
             .map(|v| v as i64)
             .collect();
-        let (Some(first), Some(last)) = (values.first(), values.last()) else { continue };
+        let (Some(first), Some(last)) = (values.first(), values.last()) else {
+            continue;
+        };
         if *first > now - OLD && *last <= now + 1 && *last > now - RECENT {
-            let mut line = line("(time)", &BTreeSet::from([offset as u32]), values.len() as u32, values.len());
+            let mut line = line(
+                "(time)",
+                &BTreeSet::from([offset as u32]),
+                values.len() as u32,
+                values.len(),
+            );
             line.verdict = "ambiguous";
             line.offset = None;
             line.alternatives = vec![offset as u32];

@@ -10,6 +10,9 @@ use super::shot::{POINTED_BYTES, Round, Rows, Shot, uint, word};
 use super::truth::{Shape, Spec, Spool, Table};
 use crate::memory::{AddressSpace, TargetAddr};
 
+/// Changes by which a change counter is recognised.
+const FEWEST_CHANGES: usize = 12;
+
 /// A text of bytes to the number that proves it.
 pub type Proof = fn(&[u8]) -> u64;
 
@@ -32,6 +35,17 @@ pub struct Learned {
     pub pointed: bool,
     /// Whether it is an address.
     pub address: bool,
+}
+
+impl Learned {
+    /// What the numbers at the place of a [`Form::Class`] stand for: number to the word's index.
+    pub fn place_words(&self) -> BTreeMap<u64, u32> {
+        let here = |c: &&super::ask::Candidate| self.place == Some((c.offset, c.form));
+        let found = self.answer.candidates.iter().find(here);
+        found.map_or_else(BTreeMap::new, |c| {
+            c.words.iter().map(|(w, v)| (*v, *w)).collect()
+        })
+    }
 }
 
 /// A field's name with the pointer behind which it is.
@@ -189,6 +203,42 @@ impl<'a> Learner<'a> {
             }
         }
         fits
+    }
+
+    /// Words that count the changes of their row: they rise by an even number whenever anything in the row changes,
+    /// and only then. Offset, changes seen, and changes that broke the rule (a shot in the midst of a change).
+    pub fn change_counters(&self) -> Vec<(u32, usize, usize)> {
+        let shots: Vec<&Shot> = self
+            .rounds
+            .iter()
+            .flat_map(|r| [&r.before, &r.after])
+            .collect();
+        let mut found = Vec::new();
+        for offset in (0..self.rows.len.saturating_sub(3)).step_by(4) {
+            let (mut good, mut bad) = (0, 0);
+            for pair in shots.windows(2) {
+                for row in 0..self.rows.addrs.len() {
+                    let (Some(then), Some(now)) = (pair[0].row(row, None), pair[1].row(row, None))
+                    else {
+                        continue;
+                    };
+                    if then == now {
+                        continue;
+                    }
+                    let rise = uint(now, offset, 4)
+                        .zip(uint(then, offset, 4))
+                        .map(|(n, t)| n.wrapping_sub(t) as u32);
+                    match rise {
+                        Some(n) if n > 0 && n % 2 == 0 && n < 1 << 24 => good += 1,
+                        _ => bad += 1,
+                    }
+                }
+            }
+            if good >= FEWEST_CHANGES && bad * 20 <= good {
+                found.push((offset as u32, good, bad));
+            }
+        }
+        found
     }
 
     /// Answers all questions.

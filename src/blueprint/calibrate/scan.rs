@@ -177,3 +177,70 @@ fn ordinal_array(
         ordinals,
     })
 }
+
+/// Evenly spaced places in all regions that hold these different numbers (4 bytes), most of them each once: an array's
+/// member. Returns first place, distance and the numbers found, the fullest first; and bytes read.
+pub fn even_places(
+    space: &dyn AddressSpace,
+    numbers: &[u32],
+) -> (Vec<(TargetAddr, u64, usize)>, u64) {
+    let wanted: BTreeSet<u32> = numbers.iter().copied().collect();
+    let (places, bytes) = places_of(space, &wanted);
+    let mut distances = BTreeSet::new();
+    for (i, a) in places.iter().enumerate() {
+        let near = places[i + 1..].iter().take_while(|b| b.0 - a.0 <= MAX_ROW);
+        distances.extend(
+            near.filter(|b| b.1 != a.1)
+                .map(|b| b.0 - a.0)
+                .filter(|d| *d >= 16 && d % 8 == 0),
+        );
+    }
+    let mut found: Vec<(TargetAddr, u64, usize)> = Vec::new();
+    for &distance in &distances {
+        // Places of one array: the same remainder, none further apart than there are slots.
+        let mut groups: std::collections::BTreeMap<u64, Vec<(u64, u32)>> = Default::default();
+        for place in &places {
+            groups.entry(place.0 % distance).or_default().push(*place);
+        }
+        for group in groups.into_values() {
+            let kinds: BTreeSet<u32> = group.iter().map(|p| p.1).collect();
+            let span = group[group.len() - 1].0 - group[0].0;
+            let compact = span / distance <= 8 * wanted.len() as u64;
+            if compact && kinds.len() == group.len() && kinds.len() * 10 >= wanted.len() * 9 {
+                found.push((TargetAddr(group[0].0), distance, kinds.len()));
+            }
+        }
+    }
+    // A divisor of a distance fits too; the largest is the row's size.
+    found.sort_by_key(|f| (std::cmp::Reverse(f.2), std::cmp::Reverse(f.1)));
+    (found, bytes)
+}
+
+fn places_of(space: &dyn AddressSpace, wanted: &BTreeSet<u32>) -> (Vec<(u64, u32)>, u64) {
+    let mut places = Vec::new();
+    let mut total = 0;
+    let mut piece = vec![0u64; PIECE];
+    for (index, region) in space.regions().iter().enumerate() {
+        let len = region.len / 8;
+        let mut at = 0;
+        while at < len {
+            let n = (len - at).min(PIECE as u64) as usize;
+            let spot = Spot {
+                region: index as u32,
+                offset: at * 8,
+            };
+            if space.read_words(spot, 0, &mut piece[..n]).is_ok() {
+                for (i, word) in piece[..n].iter().enumerate() {
+                    for (half, value) in [(0, *word as u32), (4, (*word >> 32) as u32)] {
+                        if wanted.contains(&value) {
+                            places.push((region.start.0 + (at + i as u64) * 8 + half, value));
+                        }
+                    }
+                }
+            }
+            at += n as u64;
+        }
+        total += len * 8;
+    }
+    (places, total)
+}

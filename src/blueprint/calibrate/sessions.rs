@@ -71,7 +71,9 @@ pub enum CalibrateError {
     )]
     NoArray,
     /// Several arrays look alike.
-    #[error("several arrays of the same length hold rows with their own numbers: give a truth spool")]
+    #[error(
+        "several arrays of the same length hold rows with their own numbers: give a truth spool"
+    )]
     SeveralArrays,
     /// Those aren't rows.
     #[error(
@@ -597,7 +599,10 @@ fn status_word(idle: u64, flags: u64, mask: u64) -> &'static str {
     }
 }
 
-pub(super) fn head(pointer: TargetAddr, count: TargetAddr) -> (Vec<Anchor>, Option<Struct>, ArrayLayout) {
+pub(super) fn head(
+    pointer: TargetAddr,
+    count: TargetAddr,
+) -> (Vec<Anchor>, Option<Struct>, ArrayLayout) {
     let start = pointer.min(count);
     let end = (pointer.0 + 8).max(count.0 + 4);
     let name = "session_array_head";
@@ -695,7 +700,8 @@ pub(super) fn plain(name: &str, offset: u64, size: u64, stored: Stored, evidence
     }
 }
 
-fn field(learned: &Learned) -> Option<Field> {
+/// The blueprint's field of what was learned; `None` when its place isn't certain.
+pub fn field(learned: &Learned) -> Option<Field> {
     let (offset, form) = learned.place?;
     let (stored, size) = match form {
         _ if learned.pointed => (Stored::TextPtr, 8),

@@ -191,6 +191,8 @@ pub enum Shape {
     Code(Vec<(u64, String)>, String),
     /// One word when a bit is set and another when not.
     Flag(u64, String),
+    /// One of these words; which number stands for which isn't known.
+    Word(Vec<String>),
     /// The upper 32 bits of the number that a text stands for.
     HighWord(fn(&str) -> Option<u64>),
 }
@@ -218,6 +220,7 @@ impl Shape {
             Shape::Int => [1, 2, 4, 8].map(Form::Int).to_vec(),
             Shape::Address => vec![Form::Uint(8)],
             Shape::HighWord(_) => vec![Form::Uint(4)],
+            Shape::Word(_) => vec![Form::Class(4)],
             Shape::Text | Shape::PointedText { .. } => vec![Form::Text],
             Shape::Time => vec![Form::Date7, Form::Epoch4],
         }
@@ -252,6 +255,10 @@ impl Shape {
             (Shape::Flag(mask, yes), Some(t)) => {
                 let value = if t == yes { *mask } else { 0 };
                 Some(Want::Masked { mask: *mask, value })
+            }
+            (Shape::Word(words), cell) => {
+                let known = words.iter().position(|w| Some(w.as_str()) == cell);
+                known.map(|i| Want::Class(i as u32))
             }
             (Shape::HighWord(number), Some(t)) => {
                 let id = number(t).ok_or_else(|| bad("an identifier"))?;
