@@ -379,8 +379,9 @@ fn texts(learner: &Learner<'_>, report: &mut Report) {
             continue;
         }
         let values: BTreeSet<&[u8]> = rows.iter().filter_map(|row| text_at(row, offset)).collect();
-        let (mut texts, mut others, mut joined, mut single) = (0, 0, 0, 0);
+        let (mut texts, mut others, mut joined, mut single, mut later) = (0, 0, 0, 0, 0);
         for row in &rows {
+            later += usize::from(!is_text(row[offset]) && text_at(row, offset + 1).is_some());
             match row[offset] {
                 0 => {}
                 b if !is_text(b) => others += 1,
@@ -392,7 +393,8 @@ fn texts(learner: &Learner<'_>, report: &mut Report) {
                 }
             }
         }
-        let apart = single * 20 <= texts && joined * 3 <= texts;
+        // The byte in front may be a number's; inside a text it is always text.
+        let apart = single * 20 <= texts && later * 20 <= texts && joined * 10 < texts * 9;
         if values.len() >= 2 && texts >= FEWEST_TEXTS && others == 0 && apart {
             found.insert(offset as u32);
             let longest = values.iter().map(|v| v.len()).max().unwrap_or(0);
@@ -426,8 +428,9 @@ fn quiet_rows(shot: &Shot) -> Vec<&[u8]> {
         .collect()
 }
 
+/// Printable ASCII or part of another character; 0xff and 0xfe are in no UTF-8 text, but in many a number for "none".
 fn is_text(byte: u8) -> bool {
-    (0x20..0x7f).contains(&byte) || byte >= 0xa0
+    matches!(byte, 0x20..=0x7e | 0xa0..=0xfd)
 }
 
 /// The NUL-ended text of three characters or more that begins at `offset`.
