@@ -45,6 +45,8 @@ fn specs() -> Vec<(&'static str, Spec)> {
     ]
 }
 
+/// Fields learned, row size, first pid, and what was learned with the change counters.
+type Best = (usize, u64, TargetAddr, Vec<Learned>, Vec<u32>);
 type Activity = BTreeMap<u32, BTreeMap<String, String>>;
 
 /// Learns from rounds of pg_stat_activity over one candidate array.
@@ -94,7 +96,7 @@ fn guarded(
         fence_acquire();
         let shown = read(space, row, len, learned);
         fence_acquire();
-        if before % 2 == 0 && space.read_u32(at) == Ok(before) {
+        if before.is_multiple_of(2) && space.read_u32(at) == Ok(before) {
             return shown;
         }
     }
@@ -156,7 +158,7 @@ fn backend_array_of_a_working_server() {
         "{} arrays hold the pids, {bytes} bytes read: {arrays:x?}",
         arrays.len()
     );
-    let mut best: Option<(usize, u64, TargetAddr, Vec<Learned>, Vec<u32>)> = None;
+    let mut best: Option<Best> = None;
     for (first, stride, _) in arrays.iter().take(12).filter(|a| a.1 >= 128) {
         let rows: Vec<TargetAddr> = (0..40)
             .map(|k| TargetAddr(first.0 - in_front(*first) + k * stride))

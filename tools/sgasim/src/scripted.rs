@@ -47,7 +47,7 @@ fn settings(stage: &mut Stage, i: usize) {
             (Num::CreatorSerial, 2 + 3 * n),
         ],
     );
-    if i % 2 == 0 {
+    if i.is_multiple_of(2) {
         on_cpu(stage, i);
     }
     stage.text(i, Text::Schema, &Arc::from(format!("SCHEMA_{n}")));
