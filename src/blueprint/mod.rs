@@ -14,6 +14,7 @@
 
 pub mod assemble;
 pub mod banner;
+pub mod calibrate;
 pub mod checks;
 pub mod columns;
 pub mod csv;

@@ -183,6 +183,37 @@ pub enum BlueprintCommand {
         #[command(flatten)]
         source: SourceArgs,
     },
+    /// Learn the layout from live memory or an image, with or without a spool of SQL truth
+    Calibrate(CalibrateArgs),
+}
+
+/// Arguments of `blueprint calibrate`.
+#[derive(ClapArgs, Debug)]
+pub struct CalibrateArgs {
+    /// Where to read from.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Spool of SQL truth: v_session.csv, v_sesstat.csv, v_session_wait.csv, x_ksuse.csv, v_event_name.csv
+    #[arg(long, value_name = "DIR")]
+    pub truth: Option<PathBuf>,
+    /// Command that writes that spool anew, run by the shell in each round
+    #[arg(long, value_name = "CMD", requires = "truth")]
+    pub truth_command: Option<String>,
+    /// Rounds of reading and spooling
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub rounds: u16,
+    /// Pause between rounds
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1s")]
+    pub interval: std::time::Duration,
+    /// Release of the instance, e.g. 19.3.0.0.0
+    #[arg(long, default_value = "0.0")]
+    pub release: String,
+    /// Where to write the blueprint; none is written by default
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// How to print the report
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub format: Format,
 }
 
 /// Arguments of `blueprint extract`.

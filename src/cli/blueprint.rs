@@ -62,6 +62,7 @@ pub fn run(args: &BlueprintArgs) -> Result<Exit, Failure> {
         } => difference(first, second, *format),
         BlueprintCommand::Check { file, format } => check(file, *format),
         BlueprintCommand::Show { file, source } => show(file.as_deref(), source),
+        BlueprintCommand::Calibrate(a) => super::calibrate::run(a),
     }
 }
 

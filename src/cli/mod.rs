@@ -9,6 +9,7 @@
 
 pub mod args;
 mod blueprint;
+mod calibrate;
 mod discover;
 mod doctor;
 mod dump;

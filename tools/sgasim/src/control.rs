@@ -26,6 +26,8 @@ pub enum Command {
     Stop,
     /// Mark the segments for removal and go on.
     Rmid,
+    /// Write the truth spool without pausing.
+    Truth(PathBuf),
     /// Write an ELF core of the memory.
     Core(PathBuf),
 }

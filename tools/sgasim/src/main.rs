@@ -61,6 +61,14 @@ enum Action {
         #[arg(short, long)]
         output: PathBuf,
     },
+    /// Write a spool of V$SESSION, V$PROCESS, V$SESSTAT, V$SESSION_WAIT and X$KSUSE as they are now
+    TruthSpool {
+        #[command(flatten)]
+        dir: DirArgs,
+        /// Directory to write it to
+        #[arg(short, long)]
+        output: PathBuf,
+    },
     /// Remove what killed instances left behind
     Clean {
         /// Only instances whose SID begins with this
@@ -126,6 +134,18 @@ struct RunArgs {
     /// Few events, statistics and texts: for fixtures
     #[arg(long)]
     small: bool,
+    /// Move every member of the structures to a random place
+    #[arg(long, value_name = "SEED", conflicts_with = "shift_blocks")]
+    shuffle_layout: Option<u64>,
+    /// Move whole blocks of session columns by multiples of 8
+    #[arg(long, value_name = "SEED")]
+    shift_blocks: Option<u64>,
+    /// Leave no executable behind that would say where the members lie
+    #[arg(long)]
+    no_executable: bool,
+    /// Some sessions with values by which similar columns can be told apart
+    #[arg(long)]
+    scripted: bool,
     /// Size of the variable area in MiB (grows when needed)
     #[arg(long, value_parser = clap::value_parser!(u64).range(4..=1_048_576))]
     variable_mib: Option<u64>,
@@ -196,6 +216,9 @@ fn main() -> ExitCode {
             pad_executable,
             output,
         } => executable(&release, pad_executable, &output),
+        Action::TruthSpool { dir, output } => std::path::absolute(&output)
+            .map_err(|e| format!("{}: {e}", output.display()))
+            .and_then(|path| tell(&dir.dir, &Command::Truth(path))),
         Action::Clean { sid_prefix } => clean(&sid_prefix),
     };
     match result {
@@ -305,6 +328,10 @@ fn config(args: &RunArgs) -> Result<Config, String> {
         start_paused: args.start_paused,
         pmon_prefix: args.pmon_prefix.clone(),
         small: args.small,
+        shuffle_layout: args.shuffle_layout,
+        shift_blocks: args.shift_blocks,
+        no_executable: args.no_executable,
+        scripted: args.scripted,
         variable_mib: args
             .variable_mib
             .unwrap_or(if args.small { 4 } else { 128 }),

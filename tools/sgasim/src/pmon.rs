@@ -21,11 +21,13 @@ use crate::expected;
 use crate::instance::{Instance, InstanceError, InstanceSpec, database_name};
 use crate::layout::Layout;
 use crate::registry;
+use crate::scripted;
 use crate::segments::{Area, Memory, MemoryKind};
 use crate::spool::{SpoolSpec, write_spool};
 use crate::sql;
 use crate::trace::{AreaSpec, write_ipc_trace};
 use crate::truth::TruthLog;
+use crate::truth_spool;
 
 /// Environment variable that carries the [`Config`] as JSON to the re-executed process.
 pub const ENVIRONMENT: &str = "SGASIM_INSTANCE";
@@ -65,6 +67,14 @@ pub struct Config {
     pub pmon_prefix: String,
     /// Fixture size.
     pub small: bool,
+    /// Seed of a layout with every member moved.
+    pub shuffle_layout: Option<u64>,
+    /// Seed of a layout with blocks moved.
+    pub shift_blocks: Option<u64>,
+    /// Remove the executable once it has been used.
+    pub no_executable: bool,
+    /// Scripted sessions.
+    pub scripted: bool,
     /// MiB of the variable area.
     pub variable_mib: u64,
 }
@@ -149,8 +159,14 @@ pub fn run(config: &Config) -> Result<(), PmonError> {
 }
 
 fn start(config: &Config) -> Result<Engine, PmonError> {
-    let layout = Layout::of_release(&config.release)
+    let mut layout = Layout::of_release(&config.release)
         .ok_or_else(|| PmonError::Release(config.release.clone()))?;
+    if let Some(seed) = config.shuffle_layout {
+        layout.shuffle(seed);
+    }
+    if let Some(seed) = config.shift_blocks {
+        layout.shift_blocks(seed);
+    }
     let spec = InstanceSpec {
         sid: config.sid.clone(),
         sessions: config.sessions,
@@ -160,7 +176,8 @@ fn start(config: &Config) -> Result<Engine, PmonError> {
         variable_bytes: config.variable_mib << 20,
         small: config.small,
     };
-    let instance = Instance::build(layout, &spec, &config.dir.join("bin/oracle"))?;
+    let oracle = config.dir.join("bin/oracle");
+    let instance = Instance::build(layout, &spec, &oracle)?;
     let truth = match &config.truth {
         Some(path) => at(path, TruthLog::create(path))?,
         None => TruthLog::none(),
@@ -173,6 +190,9 @@ fn start(config: &Config) -> Result<Engine, PmonError> {
     };
     let mut engine = Engine::new(stage, &engine);
     engine.populate(config.rate);
+    if config.no_executable {
+        at(&oracle, fs::remove_file(&oracle))?;
+    }
     Ok(engine)
 }
 
@@ -213,6 +233,7 @@ fn write_files(config: &Config, instance: &Instance) -> Result<(), PmonError> {
         ),
     )?;
     write_statements(&dir.join("sql.jsonl"), instance)?;
+    write_json(&dir.join("layout.json"), &layout_document(&instance.layout))?;
     let document = description(config, instance);
     write_json(&dir.join("instance.json"), &document)
 }
@@ -284,6 +305,28 @@ fn description(config: &Config, instance: &Instance) -> serde_json::Value {
         "segments": instance.memory.areas,
         "fixed_variables": fixed,
         "build_id": build_id,
+    })
+}
+
+/// Where the members really are: what a learned layout is compared with.
+fn layout_document(layout: &Layout) -> serde_json::Value {
+    let row = |row: &crate::layout::RowLayout| {
+        let offsets: serde_json::Map<String, serde_json::Value> = row
+            .columns
+            .iter()
+            .map(|c| (c.name.to_string(), json!(c.offset)))
+            .collect();
+        json!({"stride": row.rows.stride, "columns": offsets})
+    };
+    let (g, h, m) = (&layout.ksusga, &layout.handle, &layout.module);
+    json!({
+        "session": row(&layout.session),
+        "process": row(&layout.process),
+        "ksusga": {"processes": g.processes, "process_count": g.process_count, "sessions": g.sessions,
+            "session_count": g.session_count, "statistic_count": g.statistic_count},
+        "handle": {"hash": h.hash, "full_hash": h.full_hash, "length": h.length, "text": h.text},
+        "module": {"module": m.module, "module_length": m.module_length, "module_hash": m.module_hash,
+            "action": m.action, "action_length": m.action_length, "action_hash": m.action_hash},
     })
 }
 
@@ -365,6 +408,14 @@ fn obey(
             Ok("running".into())
         }
         Command::Stop => Ok("stopped".into()),
+        Command::Truth(path) => {
+            at(path, truth_spool::write(&engine.stage, path))?;
+            // Afterwards, so that the values have settled when the next truth is asked for.
+            if config.scripted && paused.is_none() {
+                scripted::diversify(&mut engine.stage);
+            }
+            Ok(format!("truth written to {}", path.display()))
+        }
         Command::Rmid => {
             engine.stage.instance.memory.remove();
             Ok("segments marked for removal".into())

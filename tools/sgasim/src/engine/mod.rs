@@ -11,7 +11,7 @@ mod locks;
 mod pace;
 mod people;
 mod population;
-mod random;
+pub mod random;
 pub mod stage;
 mod transactions;
 

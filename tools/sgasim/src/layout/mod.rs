@@ -4,6 +4,7 @@
 //! folder knows an offset. It doesn't write memory. Everybody in this crate may call it.
 
 mod fixed;
+mod moved;
 mod r12;
 mod r19;
 mod r23;

@@ -1,0 +1,24 @@
+//! Calibration: layouts learned from live memory or an image, and proven by it.
+//!
+//! For: [`with_truth`], which learns every column by correlation with a spool of SQL truth over all rows and several
+//! rounds ([`learner`], [`ask`]); [`without_truth`], which learns what the bytes prove by themselves ([`blind`], [`scan`]). The learner itself knows
+//! rows, truths and types to try, and no database; [`sessions`] tells it which questions make a blueprint of Oracle's.
+//!
+//! Not for: choosing between places that all fit. They are reported as ambiguous and stay out of the blueprint.
+//!
+//! Callers: `cli` (`blueprint calibrate`), tests.
+
+pub mod ask;
+pub mod blind;
+pub mod learner;
+pub mod report;
+pub mod scan;
+pub mod sessions;
+pub mod shot;
+pub mod truth;
+
+pub use blind::without_truth;
+pub use learner::{Learned, Learner};
+pub use report::{Line, Report};
+pub use sessions::{CalibrateError, Calibration, Settings, with_truth};
+pub use truth::{Shape, Spec, Spool, TruthError};

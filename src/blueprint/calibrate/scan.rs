@@ -1,0 +1,246 @@
+//! Finding arrays of row pointers: by the addresses that they must hold, or by what their rows hold.
+//!
+//! Not for: the meaning of any row.
+
+use std::collections::BTreeSet;
+
+use super::shot::uint;
+use crate::memory::{AddressSpace, Spot, TargetAddr};
+
+/// Bytes of a region in which pointers to arrays are looked for.
+const MAX_SCAN: u64 = 64 << 20;
+/// Bytes around a pointer to an array in which its count is looked for.
+const NEAR: u64 = 4096;
+/// Words that are read at once.
+const PIECE: usize = 8192;
+/// Rows of an array at most.
+const MAX_ROWS: usize = 1 << 20;
+/// Fewest rows by which an array is recognised.
+const FEWEST: usize = 8;
+/// Longest row.
+const MAX_ROW: u64 = 64 << 10;
+
+/// A pointer array that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Where the pointer to it stands.
+    pub pointer: TargetAddr,
+    /// Row addresses.
+    pub rows: Vec<TargetAddr>,
+    /// Where numbers stand near the pointer that equal the number of rows.
+    pub counts: Vec<TargetAddr>,
+    /// Offsets and widths at which row i holds i + 1.
+    pub ordinals: Vec<(u32, u8)>,
+}
+
+/// Calls `each` with the address and value of every aligned word of the first region; returns bytes read.
+fn words(space: &dyn AddressSpace, mut each: impl FnMut(TargetAddr, u64)) -> u64 {
+    let Some(region) = space.regions().first().cloned() else {
+        return 0;
+    };
+    let len = region.len.min(MAX_SCAN) / 8;
+    let mut piece = vec![0u64; PIECE];
+    let mut at = 0u64;
+    while at < len {
+        let n = (len - at).min(PIECE as u64) as usize;
+        let spot = Spot {
+            region: 0,
+            offset: at * 8,
+        };
+        if space.read_words(spot, 0, &mut piece[..n]).is_ok() {
+            for (i, word) in piece[..n].iter().enumerate() {
+                each(TargetAddr(region.start.0 + (at + i as u64) * 8), *word);
+            }
+        }
+        at += n as u64;
+    }
+    len * 8
+}
+
+/// Pointers in the first region to arrays that hold exactly these addresses; and bytes read.
+pub fn arrays_of(space: &dyn AddressSpace, rows: &[TargetAddr]) -> (Vec<Found>, u64) {
+    let mut found = Vec::new();
+    let [first, second, ..] = rows else {
+        return (found, 0);
+    };
+    let bytes = words(space, |pointer, word| {
+        let start = TargetAddr(word);
+        let second_at = word.wrapping_add(8);
+        let likely = word % 8 == 0
+            && space.read_u64(start) == Ok(first.0)
+            && space.read_u64(TargetAddr(second_at)) == Ok(second.0);
+        if likely && entries(space, start, rows.len()).as_deref() == Some(rows) {
+            found.push(Found {
+                pointer,
+                rows: rows.to_vec(),
+                counts: counts_near(space, pointer, rows.len()),
+                ordinals: Vec::new(),
+            });
+        }
+    });
+    (found, bytes)
+}
+
+fn entries(space: &dyn AddressSpace, start: TargetAddr, n: usize) -> Option<Vec<TargetAddr>> {
+    let spot = space.locate(start, 8 * n as u64).ok()?;
+    let mut words = vec![0u64; n];
+    space.read_words(spot, 0, &mut words).ok()?;
+    Some(words.into_iter().map(TargetAddr).collect())
+}
+
+fn counts_near(space: &dyn AddressSpace, pointer: TargetAddr, n: usize) -> Vec<TargetAddr> {
+    let from = pointer.0.saturating_sub(NEAR);
+    (from..pointer.0 + NEAR)
+        .step_by(4)
+        .map(TargetAddr)
+        .filter(|at| space.read_u32(*at) == Ok(n as u32))
+        .collect()
+}
+
+/// Pointer arrays in the first region whose row i holds i + 1 at some offset; and bytes read.
+pub fn ordinal_arrays(space: &dyn AddressSpace) -> (Vec<Found>, u64) {
+    let mut tried = BTreeSet::new();
+    let mut found = Vec::new();
+    let mut more = 0;
+    let bytes = words(space, |pointer, word| {
+        if word % 8 != 0 || word == 0 {
+            return;
+        }
+        let Some(first) = entries(space, TargetAddr(word), FEWEST) else {
+            return;
+        };
+        let Some(stride) = stride(&first) else { return };
+        if first
+            .iter()
+            .any(|a| a.0 % 8 != 0 || space.locate(*a, stride).is_err())
+            || !tried.insert((pointer.0, word))
+        {
+            return;
+        }
+        more += FEWEST as u64 * stride;
+        if let Some(array) = ordinal_array(space, pointer, TargetAddr(word), stride) {
+            found.push(array);
+        }
+    });
+    (found, bytes + more)
+}
+
+/// The least distance of neighbours: the row size, if it can be one.
+pub fn stride(rows: &[TargetAddr]) -> Option<u64> {
+    let mut sorted: Vec<u64> = rows.iter().map(|a| a.0).collect();
+    sorted.sort_unstable();
+    let least = sorted.windows(2).map(|w| w[1] - w[0]).min()?;
+    (16..=MAX_ROW).contains(&least).then_some(least)
+}
+
+fn ordinal_array(
+    space: &dyn AddressSpace,
+    pointer: TargetAddr,
+    start: TargetAddr,
+    stride: u64,
+) -> Option<Found> {
+    let mut ordinals: Vec<(u32, u8)> = Vec::new();
+    for width in [2u8, 4] {
+        let step = usize::from(width);
+        ordinals.extend((0..stride as u32).step_by(step).map(|o| (o, width)));
+    }
+    let mut rows = Vec::new();
+    let mut row = vec![0u8; stride as usize];
+    while rows.len() < MAX_ROWS {
+        let at = TargetAddr(start.0.checked_add(8 * rows.len() as u64)?);
+        let Ok(addr) = space.read_u64(at).map(TargetAddr) else {
+            break;
+        };
+        if addr.0 % 8 != 0 || space.read(addr, &mut row).is_err() {
+            break;
+        }
+        let want = rows.len() as u64 + 1;
+        let left: Vec<(u32, u8)> = ordinals
+            .iter()
+            .copied()
+            .filter(|&(o, w)| uint(&row, o as usize, w.into()) == Some(want))
+            .collect();
+        if left.is_empty() {
+            break;
+        }
+        ordinals = left;
+        rows.push(addr);
+    }
+    if rows.len() < FEWEST {
+        return None;
+    }
+    let counts = counts_near(space, pointer, rows.len());
+    Some(Found {
+        pointer,
+        rows,
+        counts,
+        ordinals,
+    })
+}
+
+/// Evenly spaced places in all regions that hold these different numbers (4 bytes), most of them each once: an array's
+/// member. Returns first place, distance and the numbers found, the fullest first; and bytes read.
+pub fn even_places(
+    space: &dyn AddressSpace,
+    numbers: &[u32],
+) -> (Vec<(TargetAddr, u64, usize)>, u64) {
+    let wanted: BTreeSet<u32> = numbers.iter().copied().collect();
+    let (places, bytes) = places_of(space, &wanted);
+    let mut distances = BTreeSet::new();
+    for (i, a) in places.iter().enumerate() {
+        let near = places[i + 1..].iter().take_while(|b| b.0 - a.0 <= MAX_ROW);
+        distances.extend(
+            near.filter(|b| b.1 != a.1)
+                .map(|b| b.0 - a.0)
+                .filter(|d| *d >= 16 && d % 8 == 0),
+        );
+    }
+    let mut found: Vec<(TargetAddr, u64, usize)> = Vec::new();
+    for &distance in &distances {
+        // Places of one array: the same remainder, none further apart than there are slots.
+        let mut groups: std::collections::BTreeMap<u64, Vec<(u64, u32)>> = Default::default();
+        for place in &places {
+            groups.entry(place.0 % distance).or_default().push(*place);
+        }
+        for group in groups.into_values() {
+            let kinds: BTreeSet<u32> = group.iter().map(|p| p.1).collect();
+            let span = group[group.len() - 1].0 - group[0].0;
+            let compact = span / distance <= 8 * wanted.len() as u64;
+            if compact && kinds.len() == group.len() && kinds.len() * 10 >= wanted.len() * 9 {
+                found.push((TargetAddr(group[0].0), distance, kinds.len()));
+            }
+        }
+    }
+    // A divisor of a distance fits too; the largest is the row's size.
+    found.sort_by_key(|f| (std::cmp::Reverse(f.2), std::cmp::Reverse(f.1)));
+    (found, bytes)
+}
+
+fn places_of(space: &dyn AddressSpace, wanted: &BTreeSet<u32>) -> (Vec<(u64, u32)>, u64) {
+    let mut places = Vec::new();
+    let mut total = 0;
+    let mut piece = vec![0u64; PIECE];
+    for (index, region) in space.regions().iter().enumerate() {
+        let len = region.len / 8;
+        let mut at = 0;
+        while at < len {
+            let n = (len - at).min(PIECE as u64) as usize;
+            let spot = Spot {
+                region: index as u32,
+                offset: at * 8,
+            };
+            if space.read_words(spot, 0, &mut piece[..n]).is_ok() {
+                for (i, word) in piece[..n].iter().enumerate() {
+                    for (half, value) in [(0, *word as u32), (4, (*word >> 32) as u32)] {
+                        if wanted.contains(&value) {
+                            places.push((region.start.0 + (at + i as u64) * 8 + half, value));
+                        }
+                    }
+                }
+            }
+            at += n as u64;
+        }
+        total += len * 8;
+    }
+    (places, total)
+}
