@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{MOST, Trial, Verdict};
-use crate::blueprint::model::{Array, ArrayLayout, Field, Struct};
+use crate::blueprint::model::{Array, ArrayLayout, Field, MemberRef, Struct};
 use crate::memory::TargetAddr;
 use crate::plan::PlanError;
 use crate::plan::arrays::{self, RowTable, read_uint};
@@ -62,22 +62,21 @@ impl Trial<'_> {
                 found: "no such array at any offset tried".into(),
             });
         };
-        self.accepted.record(
-            &base.strukt,
-            &base.field,
-            Verdict::Accepted(found.base),
-            found.score,
-        );
-        if let Some(at) = found.count {
-            self.accepted.record(
-                &count.strukt,
-                &count.field,
-                Verdict::Accepted(at),
-                found.score,
-            );
-        }
-        self.accepted.sessions = RowTable::place(self.space, found.addrs, reach);
+        self.accepted.sessions = self.take(found, base, count, reach);
         Ok(())
+    }
+
+    /// Records what an array was found by, and places its rows.
+    fn take(&mut self, found: Found, base: &MemberRef, count: &MemberRef, reach: u64) -> RowTable {
+        let verdict = Verdict::Accepted(found.base);
+        self.accepted
+            .record(&base.strukt, &base.field, verdict, found.score);
+        if let Some(at) = found.count {
+            let verdict = Verdict::Accepted(at);
+            self.accepted
+                .record(&count.strukt, &count.field, verdict, found.score);
+        }
+        RowTable::place(self.space, found.addrs, reach)
     }
 
     /// The in-use flag: set in some rows, and nearly only in rows that say what kind of session
@@ -161,23 +160,7 @@ impl Trial<'_> {
             .into_iter()
             .find_map(|offset| self.try_array(&array, offset, holder.field(&count.field), &check));
         match found {
-            Some(found) => {
-                self.accepted.record(
-                    &base.strukt,
-                    &base.field,
-                    Verdict::Accepted(found.base),
-                    found.score,
-                );
-                if let Some(at) = found.count {
-                    self.accepted.record(
-                        &count.strukt,
-                        &count.field,
-                        Verdict::Accepted(at),
-                        found.score,
-                    );
-                }
-                self.accepted.processes = RowTable::place(self.space, found.addrs, reach);
-            }
+            Some(found) => self.accepted.processes = self.take(found, base, count, reach),
             None => self.accepted.record(
                 &base.strukt,
                 &base.field,
