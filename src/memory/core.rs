@@ -23,9 +23,8 @@ use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::header::{self, Header};
 use goblin::elf::program_header::{PT_LOAD, ProgramHeader};
 
-use super::pieces::{Overlap, Piece, Pieces, Rest};
+use super::pieces::{OfPieces, Overlap, Piece, Pieces, Rest};
 use super::raw::Mapping;
-use super::{AddressSpace, Fault, Region, Spot};
 
 /// More program headers than a process can have mappings (`vm.max_map_count` is 65,530 by
 /// default and 262,144 where it is raised for Oracle).
@@ -255,28 +254,10 @@ fn read_at(file: &File, out: &mut [u8], offset: u64, path: &Path) -> Result<(), 
     })
 }
 
-impl AddressSpace for CoreSpace {
-    fn regions(&self) -> &[Region] {
-        self.pieces.regions()
-    }
+impl OfPieces for CoreSpace {
+    const KIND: &'static str = "core";
 
-    fn kind(&self) -> &'static str {
-        "core"
-    }
-
-    fn read_words(&self, spot: Spot, offset: u64, out: &mut [u64]) -> Result<(), Fault> {
-        self.pieces.read_words(spot, offset, out)
-    }
-
-    fn read_bytes(&self, spot: Spot, offset: u64, out: &mut [u8]) -> Result<(), Fault> {
-        self.pieces.read_bytes(spot, offset, out)
-    }
-
-    fn prefetch(&self, spot: Spot, offset: u64) {
-        self.pieces.prefetch(spot, offset);
-    }
-
-    fn refresh(&self) {
-        self.pieces.recheck();
+    fn pieces(&self) -> &Pieces {
+        &self.pieces
     }
 }

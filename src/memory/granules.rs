@@ -7,7 +7,7 @@
 //! Not for: finding the files (`discover` does).
 //!
 //! The instance gives granules back by cutting their files short. Reading a page past the present
-//! end of a mapped file would end the reader with `SIGBUS`, so [`AddressSpace::refresh`] takes the
+//! end of a mapped file would end the reader with `SIGBUS`, so [`super::AddressSpace::refresh`] takes the
 //! lengths again; the sampler calls it before every tick. What is left is the window between that
 //! and the read, of the length of a tick; `--via process-vm` has none.
 
@@ -16,9 +16,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::pieces::{Overlap, Piece, Pieces, Rest};
+use super::TargetAddr;
+use super::pieces::{OfPieces, Overlap, Piece, Pieces, Rest};
 use super::raw::Mapping;
-use super::{AddressSpace, Fault, Region, Spot, TargetAddr};
 
 /// A granule file and where the target has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -125,28 +125,10 @@ fn piece(granule: &GranuleAt) -> Result<Option<Piece>, GranuleError> {
     }))
 }
 
-impl AddressSpace for GranuleSpace {
-    fn regions(&self) -> &[Region] {
-        self.pieces.regions()
-    }
+impl OfPieces for GranuleSpace {
+    const KIND: &'static str = "dev-shm";
 
-    fn kind(&self) -> &'static str {
-        "dev-shm"
-    }
-
-    fn read_words(&self, spot: Spot, offset: u64, out: &mut [u64]) -> Result<(), Fault> {
-        self.pieces.read_words(spot, offset, out)
-    }
-
-    fn read_bytes(&self, spot: Spot, offset: u64, out: &mut [u8]) -> Result<(), Fault> {
-        self.pieces.read_bytes(spot, offset, out)
-    }
-
-    fn prefetch(&self, spot: Spot, offset: u64) {
-        self.pieces.prefetch(spot, offset);
-    }
-
-    fn refresh(&self) {
-        self.pieces.recheck();
+    fn pieces(&self) -> &Pieces {
+        &self.pieces
     }
 }

@@ -8,7 +8,42 @@
 use std::sync::Arc;
 
 use super::raw::Mapping;
-use super::{Fault, FaultKind, Region, Spot, TargetAddr, within};
+use super::{AddressSpace, Fault, FaultKind, Region, Spot, TargetAddr, within};
+
+/// A space that is nothing but mapped pieces; being one makes it an [`AddressSpace`].
+pub(super) trait OfPieces: Send + Sync {
+    /// What kind of memory it is.
+    const KIND: &'static str;
+
+    /// Its pieces.
+    fn pieces(&self) -> &Pieces;
+}
+
+impl<T: OfPieces> AddressSpace for T {
+    fn regions(&self) -> &[Region] {
+        &self.pieces().regions
+    }
+
+    fn kind(&self) -> &'static str {
+        T::KIND
+    }
+
+    fn read_words(&self, spot: Spot, offset: u64, out: &mut [u64]) -> Result<(), Fault> {
+        self.pieces().read_words(spot, offset, out)
+    }
+
+    fn read_bytes(&self, spot: Spot, offset: u64, out: &mut [u8]) -> Result<(), Fault> {
+        self.pieces().read_bytes(spot, offset, out)
+    }
+
+    fn prefetch(&self, spot: Spot, offset: u64) {
+        self.pieces().prefetch(spot, offset);
+    }
+
+    fn refresh(&self) {
+        self.pieces().recheck();
+    }
+}
 
 /// What bytes past the stored part of a piece are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,12 +158,8 @@ impl Pieces {
         })
     }
 
-    pub(super) fn regions(&self) -> &[Region] {
-        &self.regions
-    }
-
     /// Takes the lengths of mapped files again. A file that can't be asked keeps its length.
-    pub(super) fn recheck(&self) {
+    fn recheck(&self) {
         for mapping in self.pieces.iter().filter_map(|p| p.mapping.as_ref()) {
             // The file is held open, so asking for its length doesn't fail in practice; and the
             // old length is the best one known.
@@ -136,7 +167,7 @@ impl Pieces {
         }
     }
 
-    pub(super) fn read_words(&self, spot: Spot, offset: u64, out: &mut [u64]) -> Result<(), Fault> {
+    fn read_words(&self, spot: Spot, offset: u64, out: &mut [u64]) -> Result<(), Fault> {
         let len = (out.len() as u64).saturating_mul(8);
         let at = within(&self.regions, spot, offset, len)?;
         let (index, inside) = self.piece_at(spot.region, at);
@@ -157,14 +188,14 @@ impl Pieces {
         Ok(())
     }
 
-    pub(super) fn read_bytes(&self, spot: Spot, offset: u64, out: &mut [u8]) -> Result<(), Fault> {
+    fn read_bytes(&self, spot: Spot, offset: u64, out: &mut [u8]) -> Result<(), Fault> {
         let len = out.len() as u64;
         let at = within(&self.regions, spot, offset, len)?;
         self.copy(spot.region, at, out)
             .ok_or_else(|| self.hole(spot, offset, len))
     }
 
-    pub(super) fn prefetch(&self, spot: Spot, offset: u64) {
+    fn prefetch(&self, spot: Spot, offset: u64) {
         if let Ok(at) = within(&self.regions, spot, offset, 1) {
             let (index, inside) = self.piece_at(spot.region, at);
             let piece = &self.pieces[index];

@@ -13,9 +13,9 @@
 use std::io;
 use std::sync::Arc;
 
-use super::pieces::{Overlap, Piece, Pieces, Rest};
+use super::TargetAddr;
+use super::pieces::{OfPieces, Overlap, Piece, Pieces, Rest};
 use super::raw::{Mapping, ShmQuery, shm_query};
-use super::{AddressSpace, Fault, Region, Spot, TargetAddr};
 
 /// `shm_perm.mode` bit of a segment that goes away with its last attachment (`linux/shm.h`).
 const SHM_DEST: u32 = 0o1000;
@@ -203,25 +203,11 @@ fn piece(segment: &SegmentAt) -> Result<Piece, AttachError> {
     })
 }
 
-impl AddressSpace for SysvSpace {
-    fn regions(&self) -> &[Region] {
-        self.pieces.regions()
-    }
+impl OfPieces for SysvSpace {
+    const KIND: &'static str = "sysv";
 
-    fn kind(&self) -> &'static str {
-        "sysv"
-    }
-
-    fn read_words(&self, spot: Spot, offset: u64, out: &mut [u64]) -> Result<(), Fault> {
-        self.pieces.read_words(spot, offset, out)
-    }
-
-    fn read_bytes(&self, spot: Spot, offset: u64, out: &mut [u8]) -> Result<(), Fault> {
-        self.pieces.read_bytes(spot, offset, out)
-    }
-
-    fn prefetch(&self, spot: Spot, offset: u64) {
-        self.pieces.prefetch(spot, offset);
+    fn pieces(&self) -> &Pieces {
+        &self.pieces
     }
 }
 
