@@ -24,7 +24,7 @@ use super::model::{
     AbsentColumn, Anchor, Array, ArrayLayout, Blueprint, Dictionaries, Field, Identity,
     SCHEMA_VERSION, Source, SourceKind, Status, Struct,
 };
-use super::runs;
+use super::{overlap, runs, view_rules, views};
 
 /// Id of the executable among the sources.
 const EXECUTABLE: &str = "executable";
@@ -72,6 +72,11 @@ pub fn executable(path: &Path, hints: &Hints) -> Result<Facts, ExtractError> {
         }
         let name = table.name.clone();
         facts.tables.insert(name, Table::new(table, EXECUTABLE));
+    }
+    match views::views(&exe, &symbols, &hints.views) {
+        Ok(texts) => facts.views = view_rules::said(texts, EXECUTABLE),
+        // Rules are then those of the hints, and nothing else depends on the texts.
+        Err(e) => facts.remarks.push(format!("no texts of fixed views: {e}")),
     }
     let statistics = kqf::statistics(&exe, &symbols)?;
     facts.statistics = (!statistics.is_empty()).then(|| Said::new(statistics, EXECUTABLE));
@@ -153,6 +158,7 @@ fn build(facts: &Facts, release: &str, hints: &HintsFile) -> Blueprint {
     let mut partial = Vec::new();
     let arrays = arrays(facts, hints, &anchors, &structs, &mut partial);
     drop_dangling(&mut structs);
+    let extra = extra(facts, hints, &arrays, partial);
     let mut sources = facts.sources.clone();
     sources.extend(hints.sources.iter().cloned());
     let identity = Identity {
@@ -171,9 +177,10 @@ fn build(facts: &Facts, release: &str, hints: &HintsFile) -> Blueprint {
         anchors,
         structs,
         arrays,
-        rules: hints.rules.clone(),
+        rules: view_rules::rules(facts, hints),
+        views: view_rules::texts(facts),
         dictionaries: dictionaries(facts, hints),
-        extra: extra(facts, hints, partial),
+        extra,
     }
 }
 
@@ -216,9 +223,7 @@ fn structs(facts: &Facts, hints: &HintsFile, anchors: &[Anchor]) -> Vec<Struct> 
                 name: hint.name.clone(),
                 table: hint.table.clone(),
                 size: anchor_size(hint, anchors),
-                fields: Vec::new(),
-                absent: Vec::new(),
-                guard: None,
+                ..Struct::default()
             },
         };
         strukt.guard = hint.guard;
@@ -226,6 +231,12 @@ fn structs(facts: &Facts, hints: &HintsFile, anchors: &[Anchor]) -> Vec<Struct> 
             amend(&mut strukt, amendment);
         }
         add_members(&mut strukt, hint);
+        let known = |name: &str| strukt.field(name).is_some();
+        let invariants = hint.invariants.iter();
+        strukt.invariants = invariants
+            .filter(|i| known(&i.field) && i.other.as_deref().is_none_or(known))
+            .cloned()
+            .collect();
         out.push(strukt);
     }
     out
@@ -293,12 +304,18 @@ fn dictionaries(facts: &Facts, hints: &HintsFile) -> Dictionaries {
 fn extra(
     facts: &Facts,
     hints: &HintsFile,
+    arrays: &[Array],
     mut partial: Vec<String>,
 ) -> BTreeMap<String, serde_json::Value> {
     let mut out = BTreeMap::new();
     if let Some(areas) = &facts.areas {
         let value = json!({"source": areas.source(), "areas": areas.value});
         out.insert("x-areas".to_owned(), value);
+    }
+    // Row addresses hold for one start of one instance: it is told whose.
+    let own = |a: &Array| matches!(a.layout, ArrayLayout::Runs { .. });
+    if let Some(name) = facts.db_name.as_ref().filter(|_| arrays.iter().any(own)) {
+        out.insert("x-db-name".to_owned(), json!(name.value));
     }
     let mut columns = BTreeMap::new();
     for name in hints.structs.iter().filter_map(|s| s.table.as_ref()) {
@@ -312,6 +329,9 @@ fn extra(
     }
     if !columns.is_empty() {
         out.insert("x-columns".to_owned(), json!(columns));
+    }
+    if !facts.remarks.is_empty() {
+        out.insert("x-remarks".to_owned(), json!(facts.remarks));
     }
     if !partial.is_empty() {
         out.insert("x-partial".to_owned(), json!(partial));
@@ -390,7 +410,7 @@ fn resolve(strukt: &Struct, member: &HintField) -> Result<Field, String> {
     match strukt
         .fields
         .iter()
-        .find(|other| checks::overlaps(other, &field))
+        .find(|other| overlap::overlaps(other, &field))
     {
         Some(other) => Err(format!("offset {offset} holds {}", other.name)),
         None => Ok(field),

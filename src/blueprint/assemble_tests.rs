@@ -87,6 +87,40 @@ fn an_executable_of_19_3_gives_the_public_layout() {
     assert_eq!(checks::check(&b, &[]), []);
 }
 
+/// The executable's own GV$SESSION decides where public queries for one release differ.
+#[test]
+fn the_text_of_a_view_overrides_hints() {
+    let text = "select decode(bitand(s.ksuseidl,11),1,'ACTIVE'),bitand(s.ksuseblocker,262143),\
+                bitand(s.ksuseblocker,2147221504)/262144 from x$ksuse s";
+    let exe = |text: &str| TestExe {
+        views: vec![
+            ("GV$SESSION", text.to_owned()),
+            ("V$SESSION", "select 1 from gv$session".to_owned()),
+        ],
+        ..TestExe::default()
+    };
+    let b = extracted(&exe(text));
+    assert_eq!(b.views.len(), 1, "only those that rules need");
+    assert_eq!(b.views["GV$SESSION"].text, text);
+    assert!(b.views["GV$SESSION"].complete);
+    assert_eq!(b.rule_u64("status_mask"), Some(11));
+    let rule = &b.rules["status_mask"];
+    assert_eq!(rule.source, "executable");
+    let evidence = rule.evidence.as_deref().unwrap();
+    assert!(
+        evidence.contains("bitand(ksuseidl,11)") && evidence.contains("hints say 9"),
+        "{evidence}"
+    );
+    assert_eq!(b.rules["blocker_bits"].source, "executable");
+    assert_eq!(b.rule_str("wait_rule"), Some("ksusetim"));
+    assert_eq!(checks::check(&b, &[]), []);
+    // Tables that make no sense cost the texts, not the blueprint.
+    let b = extracted(&exe("no query"));
+    assert!(b.views.is_empty());
+    assert_eq!(b.rule_u64("status_mask"), Some(9));
+    assert!(b.extra["x-remarks"][0].as_str().unwrap().contains("kqfvip"));
+}
+
 #[test]
 fn other_entry_sizes_are_found_by_agreement() {
     let layout = |b: Blueprint| (b.structs, b.anchors);

@@ -96,7 +96,7 @@ fn collect(bytes: &[u8], texts: &mut Texts) {
 
 /// The release in lines of text that begin with the same forms (trace headers, V$VERSION); `None`
 /// when they name none or several.
-pub(super) fn of_lines<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Banner> {
+pub fn of_lines<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Banner> {
     let mut texts = Texts::default();
     for line in lines.map(str::trim) {
         let set = if line.starts_with("RDBMS_") {

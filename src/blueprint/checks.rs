@@ -13,9 +13,8 @@ use super::load::pointer_of;
 use super::model::{
     Accept, ArrayLayout, Blueprint, Field, Guard, MemberRef, SourceKind, Status, Stored, Struct,
 };
-
-/// After so many overlaps of one structure the rest isn't listed.
-const MAX_OVERLAPS: usize = 100;
+use super::overlap;
+use super::stated_checks as stated;
 
 /// Names of all rules, in the order in which they run.
 pub const RULES: &[&str] = &[
@@ -30,6 +29,9 @@ pub const RULES: &[&str] = &[
     "guard-supported",
     "text-terminated",
     "anchor-has-accept",
+    "invariant-sound",
+    "view-text-complete",
+    "view-rule-agrees",
     "means-known",
     "provenance-complete",
     "identity-unique",
@@ -45,15 +47,18 @@ pub fn check(blueprint: &Blueprint, means: &[&str]) -> Vec<Finding> {
     for (at, strukt) in structs(blueprint) {
         stored_width(&at, strukt, &mut out);
         size_contains_fields(&at, strukt, &mut out);
-        field_overlap(blueprint, &at, strukt, &mut out);
+        overlap::check(blueprint, &at, strukt, &mut out);
     }
     stride_covers_type(blueprint, &mut out);
     gate_known(blueprint, &mut out);
     for (at, strukt) in structs(blueprint) {
         guard_supported(&at, strukt, &mut out);
         text_terminated(&at, strukt, &mut out);
+        stated::invariant_sound(&at, strukt, &mut out);
     }
     anchor_has_accept(blueprint, &mut out);
+    stated::view_text_complete(blueprint, &mut out);
+    stated::view_rule_agrees(blueprint, &mut out);
     means_known(blueprint, means, &mut out);
     provenance_complete(blueprint, &mut out);
     out.list
@@ -101,7 +106,10 @@ fn structs(blueprint: &Blueprint) -> impl Iterator<Item = (String, &Struct)> {
         .map(|(i, s)| (format!("/structs/{i}"), s))
 }
 
-fn fields<'a>(at: &str, strukt: &'a Struct) -> impl Iterator<Item = (String, &'a Field)> {
+pub(super) fn fields<'a>(
+    at: &str,
+    strukt: &'a Struct,
+) -> impl Iterator<Item = (String, &'a Field)> {
     strukt
         .fields
         .iter()
@@ -260,61 +268,12 @@ fn size_contains_fields(at: &str, strukt: &Struct, out: &mut Findings) {
     }
 }
 
-/// Whether two fields share bytes without design: neither exactly the same bytes under two names
-/// (KSUSEP1 and KSUSEP1R), nor parts of one field of raw bytes (a hash and its words).
-pub(crate) fn overlaps(a: &Field, b: &Field) -> bool {
-    let end = |f: &Field| f.offset.saturating_add(f.size);
-    let apart = end(a) <= b.offset || end(b) <= a.offset;
-    let same = a.offset == b.offset && a.size == b.size;
-    let whole = |w: &Field, part: &Field| {
-        w.stored == Stored::Raw && w.offset <= part.offset && end(part) <= end(w)
-    };
-    !(apart || same || whole(a, b) || whole(b, a))
-}
-
-/// Overlaps that Oracle's dictionary itself claims of both columns are only warned of.
-fn field_overlap(blueprint: &Blueprint, at: &str, strukt: &Struct, out: &mut Findings) {
-    let mut sorted: Vec<(String, &Field)> = fields(at, strukt).collect();
-    sorted.sort_by_key(|(_, f)| (f.offset, f.size));
-    let mut open: Vec<&Field> = Vec::new();
-    let mut found = 0;
-    for (at, field) in sorted {
-        open.retain(|before| before.offset.saturating_add(before.size) > field.offset);
-        for before in open.iter().filter(|before| overlaps(before, field)) {
-            let both = from_dictionary(blueprint, field) && from_dictionary(blueprint, before);
-            let severity = if both {
-                Severity::Warning
-            } else {
-                Severity::Error
-            };
-            let message = format!(
-                "{} at {} ({} bytes) overlaps {} at {} ({} bytes)",
-                field.name, field.offset, field.size, before.name, before.offset, before.size
-            );
-            out.push("field-overlap", at.clone(), severity, message);
-            found += 1;
-        }
-        if found > MAX_OVERLAPS {
-            return;
-        }
-        open.push(field);
-    }
-}
-
-fn source_kind(blueprint: &Blueprint, id: &str) -> Option<SourceKind> {
+pub(super) fn source_kind(blueprint: &Blueprint, id: &str) -> Option<SourceKind> {
     blueprint
         .sources
         .iter()
         .find(|s| s.id == id)
         .map(|s| s.kind)
-}
-
-/// Whether the field comes from Oracle's own dictionary, in the executable or as it shows itself.
-fn from_dictionary(blueprint: &Blueprint, field: &Field) -> bool {
-    matches!(
-        source_kind(blueprint, &field.source),
-        Some(SourceKind::Executable | SourceKind::Spool)
-    )
 }
 
 fn stride_covers_type(blueprint: &Blueprint, out: &mut Findings) {
@@ -462,7 +421,13 @@ fn provenance_complete(blueprint: &Blueprint, out: &mut Findings) {
     for (name, rule) in &blueprint.rules {
         uses.push((pointer_of("/rules", name) + "/source", &rule.source));
     }
+    for (name, view) in &blueprint.views {
+        uses.push((pointer_of("/views", name) + "/source", &view.source));
+    }
     for (at, strukt) in structs(blueprint) {
+        for (i, invariant) in strukt.invariants.iter().enumerate() {
+            uses.push((format!("{at}/invariants/{i}/source"), &invariant.source));
+        }
         for (at, field) in fields(&at, strukt) {
             uses.push((format!("{at}/source"), &field.source));
             let hinted = source_kind(blueprint, &field.source) == Some(SourceKind::Hints);

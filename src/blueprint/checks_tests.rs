@@ -1,6 +1,6 @@
 //! A failing fixture for each semantic rule.
 
-use super::super::model::{AbsentColumn, Confidence, Run};
+use super::super::model::{AbsentColumn, Confidence, Invariant, Kind, Run, View};
 use super::super::testing;
 use super::*;
 
@@ -201,6 +201,81 @@ fn anchor_has_accept() {
     assert_eq!(
         broken(|b| b.arrays[0].accept = None),
         one("anchor-has-accept", "/arrays/0")
+    );
+}
+
+#[test]
+fn invariant_sound() {
+    let invariant = |kind: Kind, field: &str| Invariant {
+        kind,
+        field: field.into(),
+        mask: None,
+        other: None,
+        source: "hints".into(),
+        evidence: "a test".into(),
+    };
+    let with = |invariant: Invariant| broken(|b| b.structs[0].invariants.push(invariant));
+    let wrong = one("invariant-sound", "/structs/0/invariants/0");
+    assert_eq!(with(invariant(Kind::SlotNumber, "KSUSENUM")), []);
+    assert_eq!(with(invariant(Kind::SlotNumber, "KSUSENIX")), wrong);
+    assert_eq!(with(invariant(Kind::Date, "KSUSENUM")), wrong);
+    assert_eq!(with(invariant(Kind::AnyBit, "KSUSEFLG")), wrong);
+    assert_eq!(with(invariant(Kind::NeedsOther, "KSUSEFLG")), wrong);
+    let other = |other: &str| Invariant {
+        other: Some(other.into()),
+        ..invariant(Kind::NeedsOther, "KSUSEFLG")
+    };
+    assert_eq!(with(other("KSUSENUM")), []);
+    assert_eq!(with(other("KSUUDLNA")), wrong);
+    let found = with(Invariant {
+        source: "hearsay".into(),
+        ..other("KSUSENUM")
+    });
+    assert_eq!(
+        found,
+        one("provenance-complete", "/structs/0/invariants/0/source")
+    );
+}
+
+fn with_view(text: &str, complete: bool) -> Vec<(&'static str, String)> {
+    let view = View {
+        text: text.into(),
+        complete,
+        source: "executable".into(),
+        evidence: None,
+    };
+    broken(|b| {
+        b.views.insert("GV$SESSION".into(), view);
+    })
+}
+
+#[test]
+fn view_text_complete() {
+    let told = one("view-text-complete", "/views/GV$SESSION");
+    assert_eq!(with_view("select (1) from x$ksuse", true), []);
+    assert_eq!(with_view("select (1 from x$ksuse", true), told);
+    assert_eq!(with_view("select (1)", true), told);
+    // One that is cut is worth knowing, no error.
+    assert_eq!(with_view("select (1", false), told);
+    let mut blueprint = testing::blueprint();
+    let text = "select (1".to_owned();
+    let view = View {
+        text,
+        complete: false,
+        source: "executable".into(),
+        evidence: None,
+    };
+    blueprint.views.insert("GV$SESSION".into(), view);
+    assert!(usable(&check(&blueprint, &[])));
+}
+
+#[test]
+fn view_rule_agrees() {
+    let text = "select decode(bitand(s.ksuseidl,9),1,'ACTIVE') from x$ksuse s";
+    assert_eq!(with_view(text, true), []);
+    assert_eq!(
+        with_view(&text.replace(",9)", ",11)"), true),
+        one("view-rule-agrees", "/rules/status_mask")
     );
 }
 

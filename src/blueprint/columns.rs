@@ -45,9 +45,7 @@ pub fn structure(facts: &Table, name: &str) -> Struct {
         name: name.to_owned(),
         table: Some(table.name.clone()),
         size: table.rsz,
-        fields: Vec::new(),
-        absent: Vec::new(),
-        guard: None,
+        ..Struct::default()
     };
     for column in &table.columns {
         match why_absent(table, column) {

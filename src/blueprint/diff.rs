@@ -8,7 +8,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::model::{Anchor, Array, Blueprint, Field, Struct};
+use super::model::{Anchor, Array, Blueprint, Field, Struct, View};
+use super::view_text;
 
 /// Kinds of differences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -108,7 +109,29 @@ pub fn diff(first: &Blueprint, second: &Blueprint) -> Vec<Difference> {
             (a, b) => one_sided(format!("rule {name}"), a, b, &mut out),
         }
     }
+    views(first, second, &mut out);
     out
+}
+
+/// Texts of views; one that is cut doesn't differ from one that begins so.
+fn views(first: &Blueprint, second: &Blueprint, out: &mut Vec<Difference>) {
+    let names: BTreeSet<&String> = first.views.keys().chain(second.views.keys()).collect();
+    for name in names {
+        let what = format!("view {name}");
+        let shown = |view: &View| format!("{} bytes", view.text.len());
+        match (first.views.get(name), second.views.get(name)) {
+            (Some(a), Some(b)) => {
+                let (x, y) = (view_text::normal(&a.text), view_text::normal(&b.text));
+                let agree = x == y
+                    || (!a.complete && y.starts_with(&x))
+                    || (!b.complete && x.starts_with(&y));
+                if !agree {
+                    push(Change::Changed, what, Some(shown(a)), Some(shown(b)), out);
+                }
+            }
+            (a, b) => one_sided(what, a.map(shown), b.map(shown), out),
+        }
+    }
 }
 
 /// Names of both lists, those of the first in its order, then the second's own.

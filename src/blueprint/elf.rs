@@ -317,13 +317,24 @@ impl ExeReader {
     /// The NUL-terminated printable text of fewer than `max` bytes at a link address; `None` when
     /// there is none.
     pub fn text_at(&self, address: u64, max: usize) -> Option<String> {
+        let text = self.terminated_at(address, max)?;
+        text.chars().all(|c| !c.is_control()).then_some(text)
+    }
+
+    /// As [`ExeReader::text_at`], of text that may be broken into lines.
+    pub(super) fn query_at(&self, address: u64, max: usize) -> Option<String> {
+        let text = self.terminated_at(address, max)?;
+        let plain = |c: char| !c.is_control() || c.is_ascii_whitespace();
+        text.chars().all(plain).then_some(text)
+    }
+
+    fn terminated_at(&self, address: u64, max: usize) -> Option<String> {
         let (offset, left) = self.locate(address)?;
         let mut buf = vec![0; max.min(MAX_TEXT).min(usize::try_from(left).ok()?)];
         self.read(offset, &mut buf).ok()?;
         let end = buf.iter().position(|&byte| byte == 0)?;
         buf.truncate(end);
-        let text = String::from_utf8(buf).ok()?;
-        text.chars().all(|c| !c.is_control()).then_some(text)
+        String::from_utf8(buf).ok()
     }
 
     /// Offset and length of the parts that hold constant data, in file order.

@@ -53,6 +53,15 @@ pub struct Variable {
     pub ctype: Option<String>,
 }
 
+/// The text of a fixed view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewText {
+    /// The query.
+    pub text: String,
+    /// Whether it is all there.
+    pub complete: bool,
+}
+
 /// A fixed table with its columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
@@ -116,6 +125,8 @@ pub struct Facts {
     pub banner: Option<Said<String>>,
     /// Database character set.
     pub charset: Option<Said<String>>,
+    /// DB_NAME of the database that the source speaks of.
+    pub db_name: Option<Said<String>>,
     /// Fixed tables by name.
     pub tables: BTreeMap<String, Table>,
     /// Fixed SGA variables by name.
@@ -126,6 +137,10 @@ pub struct Facts {
     pub events: Option<Said<Vec<EventName>>>,
     /// SQL command names by code.
     pub commands: Option<Said<BTreeMap<u32, String>>>,
+    /// Texts of fixed views by name.
+    pub views: BTreeMap<String, Said<ViewText>>,
+    /// What a source should have said and didn't, for people.
+    pub remarks: Vec<String>,
     /// Row addresses of X$ tables in row order, for one start of the instance.
     pub rows: BTreeMap<String, Said<Vec<u64>>>,
     /// Shared-memory areas, for one start of the instance.

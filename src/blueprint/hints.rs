@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::model::{
-    AbsentColumn, Accept, Array, Confidence, Dictionaries, Guard, Rule, Source, Stored,
+    AbsentColumn, Accept, Array, Confidence, Dictionaries, Guard, Invariant, Rule, Source, Stored,
 };
 
 /// Version of the hints form that is read.
@@ -152,6 +152,9 @@ pub struct HintStruct {
     /// Members that are known not to be known, with the reason.
     #[serde(default)]
     pub absent: Vec<AbsentColumn>,
+    /// What must be true of rows in use; one whose fields nobody describes is left out.
+    #[serde(default)]
+    pub invariants: Vec<Invariant>,
 }
 
 /// A correction of what the executable says of a column.
@@ -195,6 +198,9 @@ pub struct HintsFile {
     /// Fixed SGA variables to take from the executable.
     #[serde(default)]
     pub anchors: Vec<String>,
+    /// Fixed views whose texts to take from the executable.
+    #[serde(default)]
+    pub views: Vec<String>,
     /// Structures.
     #[serde(default)]
     pub structs: Vec<HintStruct>,
@@ -295,6 +301,12 @@ impl Hints {
             .collect()
     }
 
+    /// The fixed views that any of the files asks for.
+    pub fn views(&self) -> BTreeSet<&str> {
+        let views = self.files.iter().flat_map(|(_, file)| &file.views);
+        views.map(String::as_str).collect()
+    }
+
     fn no_family(&self, release: &str) -> HintsError {
         let mut known: Vec<&str> = self
             .files
@@ -372,6 +384,11 @@ impl Merged {
                 self.file.anchors.push(anchor.clone());
             }
         }
+        for view in &file.views {
+            if !self.file.views.contains(view) {
+                self.file.views.push(view.clone());
+            }
+        }
         for strukt in &file.structs {
             self.add_struct(origin, strukt)?;
         }
@@ -406,6 +423,7 @@ impl Merged {
         known.guard = known.guard.or(strukt.guard);
         known.fields.extend(strukt.fields.iter().cloned());
         known.absent.extend(strukt.absent.iter().cloned());
+        known.invariants.extend(strukt.invariants.iter().cloned());
         Ok(())
     }
 

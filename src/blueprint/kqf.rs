@@ -13,8 +13,10 @@ use super::error::ExtractError;
 use super::model::StatisticName;
 use super::symbols::{Symbol, Symbols};
 
-/// Symbols that [`tables`] and [`statistics`] look up.
-pub const SYMBOLS: &[&str] = &["kqftab", "kqftap", "ksusdt", "ksusdn"];
+/// Symbols that [`tables`], [`statistics`] and `views` look up.
+pub const SYMBOLS: &[&str] = &[
+    "kqftab", "kqftap", "ksusdt", "ksusdn", "kqfviw", "kqfvip", "kqfvpsz",
+];
 
 /// Most tables (21.5 has 1,272).
 pub(super) const MAX_TABLES: usize = 20_000;
@@ -81,10 +83,15 @@ pub struct KqfColumn {
 }
 
 /// One entry's bytes with little-endian getters.
-struct Entry([u8; 128]);
+pub(super) struct Entry([u8; 128]);
 
 impl Entry {
-    fn read(exe: &ExeReader, base: u64, index: u64, size: u64) -> Result<Entry, ExtractError> {
+    pub(super) fn read(
+        exe: &ExeReader,
+        base: u64,
+        index: u64,
+        size: u64,
+    ) -> Result<Entry, ExtractError> {
         let mut bytes = [0; 128];
         let at = index
             .checked_mul(size)
@@ -100,7 +107,7 @@ impl Entry {
         out
     }
 
-    fn u64(&self, at: usize) -> u64 {
+    pub(super) fn u64(&self, at: usize) -> u64 {
         u64::from_le_bytes(self.get(at))
     }
 

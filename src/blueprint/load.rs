@@ -8,8 +8,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::model::{
-    Anchor, Array, Blueprint, Dictionaries, EventName, Field, Identity, Rule, SCHEMA_VERSION,
-    Source, StatisticName, Struct, WaitClass,
+    Anchor, Array, Blueprint, Dictionaries, EventName, Field, Identity, Invariant, Rule,
+    SCHEMA_VERSION, Source, StatisticName, Struct, View, WaitClass,
 };
 
 /// Largest blueprint that is read, in bytes.
@@ -166,6 +166,7 @@ fn locate(document: &Value) -> Option<(String, String)> {
         .or_else(|| locate_structs(document))
         .or_else(|| items::<Array>(document, "", "arrays"))
         .or_else(|| items::<Rule>(document, "", "rules"))
+        .or_else(|| items::<View>(document, "", "views"))
         .or_else(|| locate_dictionaries(document))
 }
 
@@ -174,6 +175,7 @@ fn locate_structs(document: &Value) -> Option<(String, String)> {
     structs.iter().enumerate().find_map(|(i, value)| {
         let parent = format!("/structs/{i}");
         items::<Field>(value, &parent, "fields")
+            .or_else(|| items::<Invariant>(value, &parent, "invariants"))
             .or_else(|| wrong::<Struct>(value).map(|reason| (parent, reason)))
     })
 }

@@ -10,9 +10,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use super::facts::{Facts, Said, Table, Variable};
+use super::facts::{Facts, Said, Table, Variable, ViewText};
 use super::kqf::KqfColumn;
 use super::model::StatisticName;
+use super::view_text;
 
 /// Two sources say different things.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +34,9 @@ pub struct Contradiction {
     pub second_value: String,
 }
 
+/// Characters of a text that an error shows from where two differ.
+const SHOWN: usize = 40;
+
 /// Both sources' facts. The first one's are quoted where they agree.
 ///
 /// # Errors
@@ -42,6 +46,7 @@ pub fn merge(mut first: Facts, second: Facts) -> Result<Facts, Contradiction> {
     same(&mut first.release, second.release, "the release")?;
     same(&mut first.port, second.port, "the platform")?;
     same(&mut first.charset, second.charset, "the character set")?;
+    same(&mut first.db_name, second.db_name, "the database name")?;
     // The banner's wording differs between sources (edition, options): the first one's is kept.
     first.banner = first.banner.or(second.banner);
     for (name, variable) in second.variables {
@@ -68,6 +73,14 @@ pub fn merge(mut first: Facts, second: Facts) -> Result<Facts, Contradiction> {
         format!("{:?}", e.name)
     })?;
     merge_commands(&mut first.commands, second.commands)?;
+    for (name, view) in second.views {
+        let merged = match first.views.remove(&name) {
+            None => view,
+            Some(known) => merge_view(&name, known, view)?,
+        };
+        first.views.insert(name, merged);
+    }
+    first.remarks.extend(second.remarks);
     for (name, rows) in second.rows {
         let mut known = first.rows.remove(&name);
         same_list(&mut known, Some(rows), &format!("{name}: row"), |a| {
@@ -229,6 +242,43 @@ fn agree_column(
         )?;
     }
     Ok(())
+}
+
+/// A text that is cut agrees with one that begins so, and the longer one is kept.
+fn merge_view(
+    name: &str,
+    a: Said<ViewText>,
+    b: Said<ViewText>,
+) -> Result<Said<ViewText>, Contradiction> {
+    let (x, y) = (
+        view_text::normal(&a.value.text),
+        view_text::normal(&b.value.text),
+    );
+    let begins = |part: &Said<ViewText>, text: &str, whole: &str| {
+        !part.value.complete && whole.starts_with(text)
+    };
+    let (mut kept, other) = if x == y || begins(&b, &y, &x) {
+        (a, b)
+    } else if begins(&a, &x, &y) {
+        (b, a)
+    } else {
+        let same = x.chars().zip(y.chars()).take_while(|(x, y)| x == y).count();
+        let from = |text: &str| {
+            let piece: String = text.chars().skip(same).take(SHOWN).collect();
+            format!("{piece:?}")
+        };
+        return Err(Contradiction {
+            what: format!("the text of {name} from character {}", same + 1),
+            first: a.by.join(" and "),
+            first_value: from(&x),
+            second: b.by.join(" and "),
+            second_value: from(&y),
+        });
+    };
+    // The same text whole in one source is whole.
+    kept.value.complete |= other.value.complete;
+    kept.by.extend(other.by);
+    Ok(kept)
 }
 
 fn merge_statistics(

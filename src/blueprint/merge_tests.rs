@@ -194,3 +194,44 @@ fn every_contradiction_names_both_sources_and_values() {
         assert!(error.second_value.contains(value), "{error}");
     }
 }
+
+#[test]
+fn a_text_that_is_cut_agrees_with_one_that_begins_so() {
+    let with = |id: &str, kind, text: &str, complete| {
+        let view = ViewText {
+            text: text.into(),
+            complete,
+        };
+        Facts {
+            views: [("GV$SESSION".to_owned(), Said::new(view, id))].into(),
+            ..facts(id, kind)
+        }
+    };
+    let whole = || {
+        with(
+            "executable",
+            SourceKind::Executable,
+            "select a, b from c",
+            true,
+        )
+    };
+    let spooled = |text: &str, complete| with("spool", SourceKind::Spool, text, complete);
+    let kept =
+        |first: Facts, second: Facts| merge(first, second).unwrap().views["GV$SESSION"].clone();
+    for view in [
+        kept(whole(), spooled("select a,\n b fr", false)),
+        kept(spooled("select a, b fr", false), whole()),
+    ] {
+        assert_eq!(view.value, whole().views["GV$SESSION"].value);
+        assert_eq!(view.source(), "executable");
+        assert_eq!(view.also().as_deref(), Some("the same in spool"));
+    }
+    let error = merge(whole(), spooled("select a, x fr", false)).unwrap_err();
+    assert_eq!(error.what, "the text of GV$SESSION from character 11");
+    assert_eq!(
+        (error.first_value.as_str(), error.second_value.as_str()),
+        ("\"b from c\"", "\"x fr\"")
+    );
+    // A whole text that is shorter is another one.
+    assert!(merge(whole(), spooled("select a", true)).is_err());
+}

@@ -2,9 +2,9 @@
 //!
 //! For: the JSON model ([`model`]), reading and writing it ([`load`]), its semantic rules
 //! ([`checks`]), the facts of an `oracle` executable ([`elf`], [`symbols`], [`banner`], [`kqf`],
-//! [`columns`]), of spooled fixed tables ([`spool`], [`csv`], [`sqlplus`]) and of oradebug traces
+//! [`columns`], [`views`], [`view_text`]), of spooled fixed tables ([`spool`], [`csv`], [`sqlplus`]) and of oradebug traces
 //! ([`trace`]), their merging ([`facts`], [`merge`]) and what is made of them ([`assemble`],
-//! [`runs`]), hints for what no source can say ([`hints`]), the registry ([`registry`]), differences
+//! [`runs`]), what must be true of rows ([`invariant`]), hints for what no source can say ([`hints`]), the registry ([`registry`]), differences
 //! ([`diff`]) and a view for people ([`show`]).
 //!
 //! Not for: reading live memory; that a claim of a blueprint holds on a live instance is proven by
@@ -18,23 +18,30 @@ pub mod calibrate;
 pub mod checks;
 pub mod columns;
 pub mod csv;
+pub mod dictionaries;
 pub mod diff;
 pub mod elf;
 pub mod error;
 pub mod facts;
 pub mod finding;
 pub mod hints;
+pub mod invariant;
 pub mod kqf;
 pub mod load;
 pub mod merge;
 pub mod model;
+mod overlap;
 pub mod registry;
 pub mod runs;
 pub mod show;
 pub mod spool;
 pub mod sqlplus;
+mod stated_checks;
 pub mod symbols;
 pub mod trace;
+pub mod view_rules;
+pub mod view_text;
+pub mod views;
 
 #[cfg(test)]
 mod schema_tests;

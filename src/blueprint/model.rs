@@ -11,6 +11,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::dictionaries::{Dictionaries, EventName, StatisticName, WaitClass};
+pub use super::invariant::{Invariant, Kind};
+pub use super::view_text::View;
+
 /// The schema version this program writes; it reads its own and lower minor versions.
 pub const SCHEMA_VERSION: &str = "1.0";
 
@@ -40,6 +44,9 @@ pub struct Blueprint {
     /// Version rules by name, e.g. `status_mask` = 9.
     #[serde(default)]
     pub rules: BTreeMap<String, Rule>,
+    /// Texts of the fixed views by which rows are decoded, e.g. `GV$SESSION`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub views: BTreeMap<String, View>,
     /// Names behind numbers.
     #[serde(default)]
     pub dictionaries: Dictionaries,
@@ -143,7 +150,7 @@ pub struct Anchor {
 }
 
 /// A structure: the row of an array, the variable at an anchor, or what a pointer leads to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Struct {
     /// Name used inside the blueprint: `ksuse`, `ksupr`, `ksusga`, `ksled`, `kglhd`, `modact`.
@@ -162,6 +169,9 @@ pub struct Struct {
     /// How a torn read of this structure is noticed; default `stable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard: Option<Guard>,
+    /// What must be true of rows in use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invariants: Vec<Invariant>,
 }
 
 /// A stored field.
@@ -375,64 +385,6 @@ pub struct Rule {
     /// The evidence in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,
-}
-
-/// Names behind numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Dictionaries {
-    /// Wait events in EVENT# order. Empty: read from the instance's own table at attach.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub events: Vec<EventName>,
-    /// Wait classes.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub wait_classes: Vec<WaitClass>,
-    /// Statistics in STATISTIC# order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub statistics: Vec<StatisticName>,
-    /// SQL command names by code (V$SQLCOMMAND).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub commands: BTreeMap<u32, String>,
-}
-
-/// A wait event (V$EVENT_NAME).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EventName {
-    /// NAME.
-    pub name: String,
-    /// PARAMETER1-3.
-    #[serde(default, skip_serializing_if = "no_parameters")]
-    pub parameters: [String; 3],
-    /// WAIT_CLASS#.
-    pub wait_class_no: u32,
-}
-
-fn no_parameters(p: &[String; 3]) -> bool {
-    p.iter().all(String::is_empty)
-}
-
-/// A wait class.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WaitClass {
-    /// WAIT_CLASS#.
-    pub no: u32,
-    /// WAIT_CLASS_ID.
-    pub id: u32,
-    /// WAIT_CLASS.
-    pub name: String,
-}
-
-/// A statistic (V$STATNAME).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StatisticName {
-    /// NAME.
-    pub name: String,
-    /// CLASS, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub class: Option<u32>,
 }
 
 impl Blueprint {

@@ -114,6 +114,7 @@ fn schema_and_model_know_the_same_words() {
         "confidence",
         "array",
         "rule",
+        "invariant",
         "dictionaries",
     ] {
         assert_eq!(hints["$defs"][name], schema["$defs"][name], "{name}");

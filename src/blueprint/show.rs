@@ -35,6 +35,7 @@ pub fn summary(blueprint: &Blueprint) -> String {
     }
     arrays(&mut out, blueprint);
     rules(&mut out, blueprint);
+    views(&mut out, blueprint);
     out
 }
 
@@ -105,6 +106,7 @@ fn structure(out: &mut String, strukt: &Struct) {
         ]);
     }
     section(out, &table);
+    invariants(out, strukt);
     if !strukt.absent.is_empty() {
         out.push_str("  not stored\n");
         let mut table = plain(&["column", "why"]);
@@ -182,6 +184,44 @@ fn rules(out: &mut String, blueprint: &Blueprint) {
             &rule.source,
             confidence(rule.confidence),
             evidence,
+        ]);
+    }
+    section(out, &table);
+}
+
+fn views(out: &mut String, blueprint: &Blueprint) {
+    if blueprint.views.is_empty() {
+        return;
+    }
+    out.push_str("\nviews\n");
+    let mut table = plain(&["name", "bytes", "complete", "source"]);
+    for (name, view) in &blueprint.views {
+        let complete = if view.complete { "yes" } else { "no, cut" };
+        let bytes = view.text.len().to_string();
+        table.add_row([name.as_str(), &bytes, complete, &view.source]);
+    }
+    section(out, &table);
+}
+
+fn invariants(out: &mut String, strukt: &Struct) {
+    if strukt.invariants.is_empty() {
+        return;
+    }
+    out.push_str("  true of rows in use\n");
+    let mut table = plain(&["field", "what", "source", "evidence"]);
+    for invariant in &strukt.invariants {
+        let mask = invariant.mask.map(|mask| format!(" {mask}"));
+        let other = invariant.other.as_ref().map(|other| format!(" {other}"));
+        let what = format!(
+            "{}{}",
+            invariant.kind.word(),
+            mask.or(other).unwrap_or_default()
+        );
+        table.add_row([
+            &invariant.field,
+            &what,
+            &invariant.source,
+            &invariant.evidence,
         ]);
     }
     section(out, &table);

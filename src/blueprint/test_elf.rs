@@ -22,6 +22,10 @@ pub struct TestExe {
     pub statistics: Vec<&'static str>,
     pub dynamic_only: bool,
     pub symbol_sizes: bool,
+    /// Fixed views: name and text; without any there are no such tables.
+    pub views: Vec<(&'static str, String)>,
+    /// Bytes of an entry of `kqfviw` and of `kqfvip`.
+    pub view_entries: (usize, usize),
 }
 
 impl Default for TestExe {
@@ -45,6 +49,8 @@ impl Default for TestExe {
             statistics: vec!["OS CPU Qt wait time", "logons cumulative"],
             dynamic_only: false,
             symbol_sizes: false,
+            views: Vec::new(),
+            view_entries: (0x50, 0x20),
         }
     }
 }
@@ -205,6 +211,29 @@ impl TestExe {
         image.object("ksusdn", &(self.statistics.len() as u32).to_le_bytes());
     }
 
+    fn fixed_views(&self, image: &mut Image) {
+        if self.views.is_empty() {
+            return;
+        }
+        let (mut names, mut texts) = (Vec::new(), Vec::new());
+        for (name, text) in &self.views {
+            let mut entry = vec![0; self.view_entries.0];
+            let at = image.text(name);
+            put64(&mut entry, 8, at);
+            names.extend(entry);
+            let mut entry = vec![0; self.view_entries.1];
+            let at = image.text(text);
+            put64(&mut entry, 0, at);
+            texts.extend(entry);
+        }
+        names.extend(vec![0; self.view_entries.0]);
+        texts.extend(vec![0; self.view_entries.1]);
+        image.object("kqfviw", &names);
+        image.object("kqfvip", &texts);
+        let count = self.views.len() as u32 + 1;
+        image.object("kqfvpsz", &count.to_le_bytes());
+    }
+
     /// `.symtab` and `.strtab` bytes: the objects, the fixed variables and a file name.
     fn symbols(&self, image: &Image) -> (Vec<u8>, Vec<u8>) {
         let fixed = self
@@ -240,6 +269,7 @@ impl TestExe {
         }
         self.dictionary(&mut image);
         self.statistics(&mut image);
+        self.fixed_views(&mut image);
         let mut note = Vec::new();
         for word in [4u32, 20, 3] {
             note.extend(word.to_le_bytes());

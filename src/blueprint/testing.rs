@@ -46,8 +46,7 @@ fn strukt(name: &str, table: Option<&str>, size: u64, fields: Vec<Field>) -> Str
         table: table.map(str::to_owned),
         size,
         fields,
-        absent: Vec::new(),
-        guard: None,
+        ..Struct::default()
     }
 }
 
@@ -171,6 +170,7 @@ pub fn blueprint() -> Blueprint {
         structs: structs(),
         arrays: arrays(),
         rules: BTreeMap::from([("status_mask".to_owned(), rule)]),
+        views: BTreeMap::new(),
         dictionaries: Dictionaries::default(),
         extra: BTreeMap::new(),
     }

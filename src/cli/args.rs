@@ -179,6 +179,12 @@ pub enum BlueprintCommand {
     Show {
         /// Blueprint file; by default that of the instance
         file: Option<PathBuf>,
+        /// Only the full text of this fixed view, e.g. GV$SESSION
+        #[arg(long, value_name = "NAME")]
+        view: Option<String>,
+        /// How to print: a table, or the document itself as json
+        #[arg(short, long, value_enum, default_value = "table")]
+        format: Format,
         /// Where to try it.
         #[command(flatten)]
         source: SourceArgs,

@@ -61,7 +61,12 @@ pub fn run(args: &BlueprintArgs) -> Result<Exit, Failure> {
             format,
         } => difference(first, second, *format),
         BlueprintCommand::Check { file, format } => check(file, *format),
-        BlueprintCommand::Show { file, source } => show(file.as_deref(), source),
+        BlueprintCommand::Show {
+            file,
+            view,
+            format,
+            source,
+        } => show(file.as_deref(), source, (view.as_deref(), *format)),
         BlueprintCommand::Calibrate(a) => super::calibrate::run(a),
     }
 }
@@ -96,7 +101,11 @@ fn facts(sources: &ExtractSources, hints: &Hints) -> Result<Facts, Failure> {
 }
 
 fn spooled(directory: &Path, id: &str, hints: &Hints) -> Result<Facts, Failure> {
-    let spool = spool::read(directory, id, &hints.tables()).map_err(ExtractError::from)?;
+    let wanted = spool::Wanted {
+        tables: &hints.tables(),
+        views: &hints.views(),
+    };
+    let spool = spool::read(directory, id, &wanted).map_err(ExtractError::from)?;
     for path in &spool.ignored {
         tracing::warn!(
             "{}: holds no table that is known, passed over",
@@ -319,15 +328,54 @@ fn check(path: &Path, format: Format) -> Result<Exit, Failure> {
     })
 }
 
-fn show(file: Option<&Path>, source: &SourceArgs) -> Result<Exit, Failure> {
+/// The document as asked for: one view's text, the whole as JSON, or for people.
+fn document(
+    out: &mut impl Write,
+    blueprint: &Blueprint,
+    (view, format): (Option<&str>, Format),
+) -> Result<(), Failure> {
+    match (view, format) {
+        (Some(name), _) => {
+            let view = blueprint.views.get(&name.to_uppercase()).ok_or_else(|| {
+                let known: Vec<&str> = blueprint.views.keys().map(String::as_str).collect();
+                let message = format!(
+                    "{} has no text of view {name}; it has {}",
+                    blueprint.id,
+                    if known.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        known.join(", ")
+                    }
+                );
+                Failure::new(Exit::Nothing, message)
+            })?;
+            writeln!(out, "{}", view.text)?;
+        }
+        (None, Format::Json) => write!(out, "{}", blueprint.to_json_pretty()?)?,
+        (None, Format::Table) => write!(out, "{}", show::summary(blueprint))?,
+        (None, Format::Jsonl | Format::Csv) => {
+            return Err(Failure::new(Exit::Usage, "show prints -f table or json"));
+        }
+    }
+    Ok(())
+}
+
+fn show(
+    file: Option<&Path>,
+    source: &SourceArgs,
+    what: (Option<&str>, Format),
+) -> Result<Exit, Failure> {
     let mut out = std::io::stdout().lock();
     if let Some(path) = file.filter(|_| source.instance.is_none() && source.image.is_none()) {
-        write!(out, "{}", show::summary(&load(path)?))?;
+        document(&mut out, &load(path)?, what)?;
         return Ok(Exit::Ok);
     }
     let given: Option<PathBuf> = file.map(Path::to_owned).or_else(|| source.blueprint());
     let attachment = Attachment::open(&source.source(), given.as_deref())?;
-    write!(out, "{}", show::summary(&attachment.blueprint))?;
+    document(&mut out, &attachment.blueprint, what)?;
+    if what != (None, Format::Table) {
+        return Ok(Exit::Ok);
+    }
     writeln!(
         out,
         "\nTried on {} ({})",

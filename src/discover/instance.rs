@@ -190,6 +190,8 @@ pub struct Instance {
     pub oracle_sid: Option<String>,
     /// `ORACLE_HOME` of PMON's environment, where readable.
     pub oracle_home: Option<PathBuf>,
+    /// `ORACLE_BASE` of PMON's environment, where readable.
+    pub oracle_base: Option<PathBuf>,
     /// Candidates for the executable, best first.
     pub executables: Vec<Executable>,
     /// IPC namespaces.

@@ -2,7 +2,8 @@
 //!
 //! For: finding PMON processes, the memory that each instance uses, rights, namespaces and
 //! candidates for its executable ([`survey`], [`scan`]); opening that memory ([`open_memory`]);
-//! noticing that an instance went away ([`Watch`]); advice ([`doctor`]).
+//! noticing that an instance went away ([`Watch`]); what the alert log says of its start
+//! ([`last_start`]); advice ([`doctor`]).
 //!
 //! Looking doesn't attach: only [`open_memory`] and [`doctor::diagnose`] do.
 //!
@@ -11,6 +12,7 @@
 //! Callers: `blueprint` (executable candidates), `sample`, `record`, `cli`.
 
 mod account;
+mod alert;
 pub mod doctor;
 mod instance;
 #[cfg(test)]
@@ -27,6 +29,7 @@ mod tests;
 mod watch;
 
 pub use self::account::Credentials;
+pub use self::alert::{Startup, last_start};
 pub use self::instance::{
     Evidence, Executable, Granule, Instance, InstanceKind, MemoryKind, Namespace, Origin, Readable,
     Segment,

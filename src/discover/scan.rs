@@ -184,6 +184,7 @@ fn describe(root: &ProcRoot, pmon: Pmon, table: &[Row]) -> Instance {
         oracle_sid: of_environ("ORACLE_SID"),
         executables: executables(root, pid, oracle_home.as_deref()),
         oracle_home,
+        oracle_base: of_environ("ORACLE_BASE").map(PathBuf::from),
         segments: mapped_segments(&shared, rows),
         granules: granules(root, pid, &shared),
         ipc_namespace,

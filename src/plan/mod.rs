@@ -1,7 +1,7 @@
 //! From a blueprint to reads: what is accepted on this target, which spans to copy, where rows are.
 //!
 //! Three steps, each once per instance start: [`accept`] tries every claim of the blueprint that
-//! needs proof on live rows and finds the arrays; [`compile`] turns the fields that a caller
+//! needs proof on live rows and finds the arrays, and [`verify`] that the rows are such rows; [`compile`] turns the fields that a caller
 //! [`Need`]s into a flat list of spans and pointer chases; [`bind`] joins the two into a
 //! [`BoundPlan`], whose row places are proven to lie inside one region each.
 //!
@@ -17,6 +17,7 @@ pub mod compile;
 pub mod events;
 pub mod handle;
 
+pub use accept::invariants::verify;
 pub use accept::{Accepted, Outcome, Verdict, accept};
 pub use arrays::RowTable;
 pub use bind::{BoundPlan, bind};

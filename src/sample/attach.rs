@@ -1,14 +1,16 @@
 //! Attaching: from "this instance" or "this image" to memory, blueprint and what of it holds.
 //!
 //! The blueprint is taken by exact identity only: one given by name must have the build-id of the
-//! instance's executable; else the registry's one with that build-id; else one extracted from that
-//! executable, completed by hints. Then the instance's own identity strings, the arrays and every
-//! claim that needs proof are checked on the memory itself.
+//! instance's executable, else `choose` finds one. Then the instance's own identity strings, the
+//! arrays, every claim that needs proof and the invariants of rows are checked on the memory itself.
+//!
+//! Callers: `cli`, and everyone who samples.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::blueprint::{self, Blueprint, BlueprintError, ExeReader, Hints, Registry};
+use super::choose::{self, Selected};
+use crate::blueprint::{self, Blueprint, BlueprintError, ExeReader};
 use crate::decode::text::before_nul;
 use crate::discover::{self, Instance, OpenError, ProcRoot, Via};
 use crate::memory::{AddressSpace, CoreError, CoreSpace, TargetAddr};
@@ -17,9 +19,12 @@ use crate::walk::GateFields;
 
 /// Fixed variables that hold names as text in place (Christoph Lutz, for 19.14-19.27 and 23.5).
 const SID_ANCHOR: &str = "kspssidst_";
+const DATABASE_ANCHOR: &str = "ksqgdn_";
 
 /// Longest instance name.
 const MAX_SID: usize = 64;
+/// Longest database name.
+const MAX_DATABASE: usize = 8;
 
 /// Where samples come from.
 #[derive(Clone, Debug)]
@@ -89,10 +94,14 @@ pub struct Attachment {
     pub instance: Option<Instance>,
     /// SID, or the image's name.
     pub name: String,
+    /// The database's name as the fixed SGA has it; `None` where the blueprint doesn't know the place.
+    pub db_name: Option<String>,
     /// Its memory.
     pub space: Arc<dyn AddressSpace>,
     /// Its blueprint.
     pub blueprint: Arc<Blueprint>,
+    /// How the blueprint was selected.
+    pub selected: Selected,
     /// Whether the blueprint was given by hand and its identity could not be checked.
     pub forced: bool,
     /// What of the blueprint holds.
@@ -118,7 +127,8 @@ impl Attachment {
                     ))
                 })?;
                 let space: Arc<dyn AddressSpace> = Arc::new(CoreSpace::open(path)?);
-                Self::accept(None, path.display().to_string(), space, given, true, None)
+                let name = path.display().to_string();
+                Target::image(name, space).accept(given, Selected::Given, true)
             }
         }
     }
@@ -131,59 +141,23 @@ impl Attachment {
         let space: Arc<dyn AddressSpace> = Arc::from(discover::open_memory(&instance, via)?);
         let path = instance.executable(is_oracle).map(|e| e.path.clone());
         let exe = path.as_deref().and_then(|p| ExeReader::open(p).ok());
-        let build_id = exe.as_ref().and_then(ExeReader::build_id);
-        let (chosen, forced) = match (given, build_id) {
-            (Some(given), Some(found)) => {
+        let target = Target {
+            name: instance.sid.clone(),
+            space,
+            exe: exe.as_ref(),
+            instance: Some(&instance),
+        };
+        let Some(given) = given else {
+            return choose::attach(&target, &instance);
+        };
+        let forced = match target.exe.and_then(ExeReader::build_id) {
+            Some(found) => {
                 check_identity(&given, &instance, found, path.as_deref())?;
-                let unnamed = given.identity.build_id.is_none();
-                (given, unnamed)
+                given.identity.build_id.is_none()
             }
-            (Some(given), None) => (given, true),
-            (None, found) => (Self::choose(&instance, path.as_deref(), found)?, false),
+            None => true,
         };
-        let name = instance.sid.clone();
-        Self::accept(Some(instance), name, space, chosen, forced, exe.as_ref())
-    }
-
-    /// By exact build-id from the registry, else from the instance's own executable.
-    fn choose(
-        instance: &Instance,
-        path: Option<&Path>,
-        build_id: Option<&str>,
-    ) -> Result<Blueprint, AttachError> {
-        let registry = Registry::of_user();
-        let known = build_id.map(|id| registry.by_build_id(id)).transpose();
-        if let Some(Some(entry)) = known.map_err(|e| AttachError::NoBlueprint(e.to_string()))? {
-            return Ok(entry.blueprint.clone());
-        }
-        let Some(path) = path else {
-            let tried: Vec<String> = instance
-                .executables
-                .iter()
-                .map(|e| {
-                    let why = e.why_not.as_deref().unwrap_or("no kqftab in it");
-                    format!("{} ({why})", e.shown.display())
-                })
-                .collect();
-            return Err(AttachError::NoBlueprint(format!(
-                "no blueprint for instance {}: its executable can't be read, so neither its build-id nor its layouts are known; tried {}; run as its owner or root, or name one with --blueprint FILE",
-                instance.sid,
-                if tried.is_empty() {
-                    "nothing (PMON's environment is unreadable)".to_owned()
-                } else {
-                    tried.join(", ")
-                }
-            )));
-        };
-        let failed = |e: String| {
-            AttachError::NoBlueprint(format!(
-                "no blueprint for instance {}: extracting one from {} failed: {e}",
-                instance.sid,
-                path.display()
-            ))
-        };
-        let hints = Hints::shipped().map_err(|e| failed(e.to_string()))?;
-        blueprint::from_executable(path, &hints).map_err(|e| failed(e.to_string()))
+        target.accept(given, Selected::Given, forced)
     }
 
     /// Tries a blueprint on memory that is open already.
@@ -195,45 +169,7 @@ impl Attachment {
         blueprint: Blueprint,
         name: &str,
     ) -> Result<Attachment, AttachError> {
-        Self::accept(None, name.to_owned(), space, blueprint, true, None)
-    }
-
-    fn accept(
-        instance: Option<Instance>,
-        name: String,
-        space: Arc<dyn AddressSpace>,
-        blueprint: Blueprint,
-        forced: bool,
-        exe: Option<&ExeReader>,
-    ) -> Result<Attachment, AttachError> {
-        let shown = identity_string(&*space, &blueprint);
-        if let (Some(instance), Some(shown)) = (&instance, &shown)
-            && *shown != instance.sid
-        {
-            return Err(PlanError::Unfit {
-                id: blueprint.id.clone(),
-                what: format!("the instance name at {SID_ANCHOR}"),
-                expected: instance.sid.clone(),
-                found: format!("{shown:?}"),
-            }
-            .into());
-        }
-        let accepted = plan::accept(&blueprint, &*space)?;
-        let text = |addr: TargetAddr, max: usize| exe.and_then(|e| e.text_at(addr.0, max));
-        let events = EventTable::load(&blueprint, &*space, &text);
-        let name = match (&instance, shown) {
-            (None, Some(sid)) => sid,
-            _ => name,
-        };
-        Ok(Attachment {
-            instance,
-            name,
-            space,
-            blueprint: Arc::new(blueprint),
-            forced,
-            accepted: Arc::new(accepted),
-            events: Arc::new(events),
-        })
+        Target::image(name.to_owned(), space).accept(blueprint, Selected::Given, true)
     }
 
     /// Compiles and binds the needed fields of the session rows.
@@ -279,6 +215,71 @@ impl Attachment {
     /// instance can be taken by another one.
     pub fn still_named(&self) -> bool {
         identity_string(&*self.space, &self.blueprint).is_none_or(|sid| sid == self.name)
+    }
+}
+
+/// Memory that is open, on which blueprints are tried.
+pub(super) struct Target<'a> {
+    /// SID, or the image's name.
+    pub(super) name: String,
+    /// The memory.
+    pub(super) space: Arc<dyn AddressSpace>,
+    /// The instance's executable, where it can be read.
+    pub(super) exe: Option<&'a ExeReader>,
+    /// The instance, if it is a live one.
+    pub(super) instance: Option<&'a Instance>,
+}
+
+impl Target<'_> {
+    fn image(name: String, space: Arc<dyn AddressSpace>) -> Target<'static> {
+        Target {
+            name,
+            space,
+            exe: None,
+            instance: None,
+        }
+    }
+
+    /// Tries a blueprint: identity strings, arrays, claims, invariants.
+    pub(super) fn accept(
+        &self,
+        blueprint: Blueprint,
+        selected: Selected,
+        forced: bool,
+    ) -> Result<Attachment, AttachError> {
+        let space = &*self.space;
+        let shown = identity_string(space, &blueprint);
+        if let (Some(instance), Some(shown)) = (self.instance, &shown)
+            && *shown != instance.sid
+        {
+            return Err(PlanError::Unfit {
+                id: blueprint.id.clone(),
+                what: format!("the instance name at {SID_ANCHOR}"),
+                expected: instance.sid.clone(),
+                found: format!("{shown:?}"),
+            }
+            .into());
+        }
+        let db_name = database_name(space, &blueprint)?;
+        let accepted = plan::accept(&blueprint, space)?;
+        let text = |addr: TargetAddr, max: usize| self.exe.and_then(|e| e.text_at(addr.0, max));
+        let events = EventTable::load(&blueprint, space, &text);
+        plan::verify(&blueprint, space, &accepted, events.events.len())?;
+        let name = match (self.instance, shown) {
+            (None, Some(sid)) => sid,
+            _ => self.name.clone(),
+        };
+        Ok(Attachment {
+            instance: self.instance.cloned(),
+            name,
+            db_name,
+            space: self.space.clone(),
+            blueprint: Arc::new(blueprint),
+            selected,
+            forced,
+            accepted: Arc::new(accepted),
+            events: Arc::new(events),
+        })
     }
 }
 
@@ -342,13 +343,54 @@ fn check_identity(
 /// The instance name in the fixed SGA; `None` when the blueprint doesn't know where, or no plain
 /// name stands there.
 fn identity_string(space: &dyn AddressSpace, blueprint: &Blueprint) -> Option<String> {
-    let anchor = blueprint.anchor(SID_ANCHOR)?;
+    let name = fixed_text(space, blueprint, SID_ANCHOR)?;
+    let plain = !name.is_empty() && name.iter().all(|b| b.is_ascii_graphic());
+    plain.then(|| String::from_utf8_lossy(&name).into_owned())
+}
+
+/// The database's name in the fixed SGA (DB_NAME: up to 8 letters, digits, `_`, `#` and `$`, a letter
+/// first; Oracle Database Reference). `None` when the blueprint doesn't know where, or it is empty.
+///
+/// # Errors
+/// No such name stands there, or not the one that the blueprint was made for.
+fn database_name(
+    space: &dyn AddressSpace,
+    blueprint: &Blueprint,
+) -> Result<Option<String>, PlanError> {
+    let Some(bytes) = fixed_text(space, blueprint, DATABASE_ANCHOR).filter(|b| !b.is_empty())
+    else {
+        return Ok(None);
+    };
+    let unfit = |expected: String| PlanError::Unfit {
+        id: blueprint.id.clone(),
+        what: format!("the database name at {DATABASE_ANCHOR}"),
+        expected,
+        found: format!("{:?}", String::from_utf8_lossy(&bytes)),
+    };
+    let inside = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'#' | b'$');
+    let plausible =
+        bytes[0].is_ascii_alphabetic() && bytes.len() <= MAX_DATABASE && bytes.iter().all(inside);
+    if !plausible {
+        return Err(unfit(format!(
+            "a name of up to {MAX_DATABASE} letters and digits"
+        )));
+    }
+    let name = String::from_utf8_lossy(&bytes).into_owned();
+    // Only a blueprint that holds for one database says which.
+    let known = blueprint.extra.get("x-db-name").and_then(|v| v.as_str());
+    match known.filter(|known| !known.eq_ignore_ascii_case(&name)) {
+        Some(known) => Err(unfit(known.to_owned())),
+        None => Ok(Some(name)),
+    }
+}
+
+/// The bytes before the first NUL of a fixed variable that holds text in place.
+fn fixed_text(space: &dyn AddressSpace, blueprint: &Blueprint, anchor: &str) -> Option<Vec<u8>> {
+    let anchor = blueprint.anchor(anchor)?;
     let mut bytes = [0u8; MAX_SID];
     let n = (anchor.size.clamp(1, MAX_SID as u64)) as usize;
     space
         .read(TargetAddr(anchor.address), &mut bytes[..n])
         .ok()?;
-    let name = before_nul(&bytes[..n]);
-    let plain = !name.is_empty() && name.iter().all(|b| b.is_ascii_graphic());
-    plain.then(|| String::from_utf8_lossy(name).into_owned())
+    Some(before_nul(&bytes[..n]).to_vec())
 }

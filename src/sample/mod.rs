@@ -9,6 +9,7 @@
 //! Callers: `cli`.
 
 pub mod attach;
+pub mod choose;
 pub mod pacer;
 pub mod rows;
 pub mod sampler;
@@ -16,6 +17,7 @@ pub mod snapshot;
 pub mod sql_texts;
 
 pub use attach::{AttachError, Attachment, Source, is_oracle};
+pub use choose::Selected;
 pub use pacer::{Jitter, Pacer};
 pub use rows::{SampleRows, tick_schema};
 pub use sampler::{Ended, RunStats, Sampler, SamplerOptions};

@@ -83,6 +83,8 @@ fn meta(attachment: &Attachment, decoder: &Decoder, frame: &Frame) -> Map<String
         "instance_name": attachment.name,
         "blueprint_id": attachment.blueprint.id,
         "blueprint_forced": attachment.forced,
+        "blueprint_selected": attachment.selected.word(),
+        "db_name": attachment.db_name,
         "release": attachment.blueprint.identity.release,
         "memory": attachment.space.kind(),
         "sample_time": dates::rfc3339_ns(frame.wall_ns),

@@ -582,6 +582,7 @@ impl Draft {
                 ordinal: Some("KSUSENUM".into()),
             }],
             rules: self.rules,
+            views: BTreeMap::new(),
             dictionaries: self.dictionaries,
             extra: BTreeMap::new(),
         }
@@ -675,11 +676,10 @@ pub(super) fn runs(rows: &[TargetAddr]) -> Vec<Run> {
 pub(super) fn strukt(name: &str, size: u64, fields: Vec<Field>) -> Struct {
     Struct {
         name: name.into(),
-        table: None,
         size,
         fields,
-        absent: Vec::new(),
         guard: Some(Guard::Stable),
+        ..Struct::default()
     }
 }
 

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::super::banner;
-use super::super::facts::{Area, Facts, Said, Table, Variable};
+use super::super::facts::{Area, Facts, Said, Table, Variable, ViewText};
 use super::super::kqf::{KqfColumn, KqfTable, MAX_STATISTICS, row_size_fits};
 use super::super::model::{EventName, Source, StatisticName};
-use super::SpoolError;
+use super::super::view_text;
 use super::files::{Content, Kind, Row};
+use super::{SpoolError, Wanted};
 
 /// Largest number of a list that is told by number (events, statistics).
 const MAX_NUMBER: u64 = MAX_STATISTICS as u64;
@@ -96,7 +97,7 @@ pub fn facts(
     directory: &Path,
     source: Source,
     contents: Vec<(Kind, PathBuf, Content)>,
-    wanted: &BTreeSet<&str>,
+    wanted: &Wanted,
 ) -> Result<Facts, SpoolError> {
     let id = source.id.clone();
     let part = |wanted: Kind| {
@@ -110,6 +111,7 @@ pub fn facts(
         release: release(part(Kind::Instance), part(Kind::Version)).map(said),
         banner: first(part(Kind::Version), "BANNER").map(said),
         port: first(part(Kind::Database), "PLATFORM_NAME").map(|p| said(port(&p))),
+        db_name: part(Kind::Parameters).and_then(db_name).map(said),
         charset: part(Kind::Nls).and_then(charset).map(said),
         sources: vec![source],
         ..Facts::default()
@@ -118,7 +120,7 @@ pub fn facts(
         facts.variables = variables(&part, &id)?;
     }
     if let (Some(tables), Some(columns)) = (part(Kind::Tables), part(Kind::Columns)) {
-        facts.tables = join(directory, &tables, &columns, (&id, wanted))?;
+        facts.tables = join(directory, &tables, &columns, (&id, wanted.tables))?;
     }
     if let Some(part) = part(Kind::Statistics) {
         facts.statistics = Some(Said::new(statistics(&part)?, &id));
@@ -131,6 +133,9 @@ pub fn facts(
     }
     if let Some(part) = part(Kind::Areas) {
         facts.areas = Some(Said::new(areas(&part)?, &id));
+    }
+    if let Some(part) = part(Kind::Views) {
+        facts.views = views(&part, &id, wanted.views)?;
     }
     for kind in [Kind::Sessions, Kind::Processes] {
         if let Some(part) = part(kind) {
@@ -169,12 +174,20 @@ fn port(platform: &str) -> String {
 }
 
 fn charset(part: Part) -> Option<String> {
-    let wanted = |row: &&Row| row.text("PARAMETER") == Some("NLS_CHARACTERSET");
-    part.rows
+    valued(part, "PARAMETER", "NLS_CHARACTERSET")
+}
+
+fn db_name(part: Part) -> Option<String> {
+    valued(part, "NAME", "db_name")
+}
+
+/// VALUE of the row of this name.
+fn valued(part: Part, column: &str, name: &str) -> Option<String> {
+    let row = part
+        .rows
         .iter()
-        .find(wanted)?
-        .text("VALUE")
-        .map(str::to_owned)
+        .find(|row| row.text(column) == Some(name))?;
+    row.text("VALUE").map(str::to_owned)
 }
 
 fn variables(part: &Part, id: &str) -> Result<BTreeMap<String, Said<Variable>>, SpoolError> {
@@ -239,6 +252,28 @@ fn commands(part: &Part) -> Result<BTreeMap<u32, String>, SpoolError> {
         if let Some(name) = row.text("COMMAND_NAME") {
             out.insert(part.small(row, "COMMAND_TYPE")?, name.to_owned());
         }
+    }
+    Ok(out)
+}
+
+/// The texts of wanted views. COMPLETE says what SQL knows; a text of the length at which it is cut,
+/// or that ends in the middle, isn't complete whatever it says.
+fn views(
+    part: &Part,
+    id: &str,
+    wanted: &BTreeSet<&str>,
+) -> Result<BTreeMap<String, Said<ViewText>>, SpoolError> {
+    let mut out = BTreeMap::new();
+    for row in part.rows {
+        let name = part.name(row, "VIEW_NAME")?;
+        if !wanted.contains(name.as_str()) {
+            continue;
+        }
+        let text = part.name(row, "VIEW_DEFINITION")?;
+        let complete = row.text("COMPLETE") != Some("N")
+            && text.len() < view_text::CUT
+            && view_text::lacks(&text).is_none();
+        out.insert(name, Said::new(ViewText { text, complete }, id));
     }
     Ok(out)
 }

@@ -144,7 +144,7 @@ const SHAPES: [Shape; 16] = [
         kind: Kind::Views,
         table: "V$FIXED_VIEW_DEFINITION",
         needs: &["VIEW_NAME", "VIEW_DEFINITION"],
-        may: &[],
+        may: &["COMPLETE"],
     },
     Shape {
         kind: Kind::Sessions,

@@ -109,12 +109,20 @@ pub struct Spool {
     pub ignored: Vec<PathBuf>,
 }
 
-/// Reads all files of a directory; `id` names the spool among the sources, `wanted` are the tables
-/// whose columns are needed ([`super::Hints::tables`]).
+/// What of a dictionary is needed.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Tables whose columns are ([`super::Hints::tables`]).
+    pub tables: &'a BTreeSet<&'a str>,
+    /// Fixed views whose texts are ([`super::Hints::views`]).
+    pub views: &'a BTreeSet<&'a str>,
+}
+
+/// Reads all files of a directory; `id` names the spool among the sources.
 ///
 /// # Errors
 /// See [`SpoolError`].
-pub fn read(directory: &Path, id: &str, wanted: &BTreeSet<&str>) -> Result<Spool, SpoolError> {
+pub fn read(directory: &Path, id: &str, wanted: &Wanted) -> Result<Spool, SpoolError> {
     let mut contents: Vec<(Kind, PathBuf, Content)> = Vec::new();
     let mut ignored = Vec::new();
     let mut digest = Sha256::new();

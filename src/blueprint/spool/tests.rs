@@ -21,7 +21,11 @@ fn spool(files: &[(&str, &str)]) -> Result<Spool, SpoolError> {
     for (name, text) in files {
         fs::write(directory.path().join(name), text).unwrap();
     }
-    read(directory.path(), "spool", &BTreeSet::from(["X$KSUSE"]))
+    let wanted = Wanted {
+        tables: &BTreeSet::from(["X$KSUSE"]),
+        views: &BTreeSet::from(["GV$SESSION"]),
+    };
+    read(directory.path(), "spool", &wanted)
 }
 
 fn error(files: &[(&str, &str)]) -> String {
@@ -167,6 +171,25 @@ fn bad_files_are_told_with_file_and_line() {
 }
 
 #[test]
+fn texts_of_views_are_complete_or_not() {
+    let of = |text: &str| {
+        let found = spool(&[("v.csv", text)]).unwrap().facts.views;
+        assert_eq!(found.len(), 1, "only the wanted one");
+        found["GV$SESSION"].value.clone()
+    };
+    let whole = "VIEW_NAME,VIEW_DEFINITION\nGV$SESSION,\"select a,\n 'x' from b\"\nV$X,select 1\n";
+    let view = of(whole);
+    assert_eq!(
+        (view.text.as_str(), view.complete),
+        ("select a,\n 'x' from b", true)
+    );
+    let stated = "VIEW_NAME,COMPLETE,VIEW_DEFINITION\nGV$SESSION,N,select a from b\n";
+    assert!(!of(stated).complete);
+    assert!(of(&stated.replace(",N,", ",Y,")).complete);
+    assert!(!of(&stated.replace(",N,select a from b", ",Y,select (a from b")).complete);
+}
+
+#[test]
 fn hostile_files_end_soon() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x.csv");
@@ -174,7 +197,11 @@ fn hostile_files_end_soon() {
     // A sparse gigabyte without a line end.
     file.set_len(1 << 30).unwrap();
     let start = std::time::Instant::now();
-    let wanted = BTreeSet::new();
+    let none = BTreeSet::new();
+    let wanted = Wanted {
+        tables: &none,
+        views: &none,
+    };
     assert!(read(directory.path(), "spool", &wanted).is_err());
     fs::write(&path, ",".repeat(1_000_000)).unwrap();
     let text = read(directory.path(), "spool", &wanted)

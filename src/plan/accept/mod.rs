@@ -8,6 +8,7 @@
 //! Rows move while they are tested, so weak tests need most rows, and a proof by MD5 needs few.
 
 mod fields;
+pub mod invariants;
 mod proofs;
 mod search;
 

@@ -3,6 +3,7 @@
 //! Real segments at Oracle's addresses, an executable that describes them, rows that a workload keeps changing, and the
 //! truth about every change. It shares no code with the reader, so that both can't be wrong in the same way.
 
+pub mod alert;
 pub mod control;
 pub mod core;
 pub mod engine;

@@ -360,7 +360,8 @@ fn start(args: &RunArgs) -> Result<Child, String> {
             serde_json::to_string(&config).map_err(|e| e.to_string())?,
         )
         .env("ORACLE_SID", &config.sid)
-        .env("ORACLE_HOME", &config.dir);
+        .env("ORACLE_HOME", &config.dir)
+        .env("ORACLE_BASE", &config.dir);
     // SAFETY: between fork and exec only prctl is called, which is async-signal-safe.
     unsafe {
         program.pre_exec(|| {

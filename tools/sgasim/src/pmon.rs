@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use thiserror::Error;
 
+use crate::alert;
 use crate::control::{self, Command, Request};
 use crate::core::{CoreRange, write_core};
 use crate::engine::stage::Stage;
@@ -231,6 +232,11 @@ fn write_files(config: &Config, instance: &Instance) -> Result<(), PmonError> {
             &maps,
             config.processes as u32,
         ),
+    )?;
+    let (database, pid) = (database_name(&config.sid), std::process::id());
+    at(
+        dir,
+        alert::write(dir, release, &database, &config.sid, pid).map(drop),
     )?;
     write_statements(&dir.join("sql.jsonl"), instance)?;
     write_json(&dir.join("layout.json"), &layout_document(&instance.layout))?;

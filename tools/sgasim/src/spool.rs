@@ -324,13 +324,16 @@ fn areas(dir: &Path, spec: &SpoolSpec) -> io::Result<()> {
     table(dir, "x_ksmssinfo.csv", columns, rows)
 }
 
+/// V$FIXED_VIEW_DEFINITION.VIEW_DEFINITION is a VARCHAR2(4000) (Jonathan Lewis, 2022).
+const SHOWN: usize = 4000;
+
 fn views(dir: &Path, spec: &SpoolSpec) -> io::Result<()> {
-    let rows = spec
-        .exe
-        .views
-        .iter()
-        .map(|(name, text)| vec![Field::text(name), Field::text(text), number(0u32)]);
-    let columns = "VIEW_NAME,VIEW_DEFINITION,CON_ID";
+    let rows = spec.exe.views.iter().map(|(name, text)| {
+        let shown: String = text.chars().take(SHOWN).collect();
+        let complete = if text.len() < SHOWN { "Y" } else { "N" };
+        vec![Field::text(name), Field::text(complete), Field::Text(shown)]
+    });
+    let columns = "VIEW_NAME,COMPLETE,VIEW_DEFINITION";
     table(dir, "gv_view_text.csv", columns, rows)
 }
 

@@ -11,6 +11,7 @@ mod rodata;
 mod symbols;
 #[cfg(test)]
 mod tests;
+pub mod views;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};

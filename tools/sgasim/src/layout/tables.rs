@@ -3,6 +3,7 @@
 //! It turns layouts into the executable's specification and writes nothing. Only `instance` calls it.
 
 use super::{Column, Kind, Layout, RowLayout};
+use crate::exe::views::{self, ViewRules};
 use crate::exe::{ColSpec, ExeSpec, SymSpec, TableSpec};
 use crate::names;
 
@@ -149,7 +150,7 @@ pub fn exe_spec(layout: &Layout, pad_bytes: u64) -> ExeSpec {
             .collect(),
         events: names::events(layout.events),
         statistics: names::statistics(layout.statistics),
-        views: views(layout),
+        views: views::texts(ViewRules::new(layout.status_mask)),
         pad_bytes,
     }
 }
@@ -300,50 +301,4 @@ fn event_table(layout: &Layout) -> TableSpec {
         cb2: false,
         columns,
     }
-}
-
-/// Fixed views with short own definitions; the STATUS rule carries the release's mask.
-fn views(layout: &Layout) -> Vec<(String, String)> {
-    let status = format!(
-        "decode(bitand(s.ksuseidl,{}),1,'ACTIVE',0,decode(bitand(s.ksuseflg,4096),0,'INACTIVE','CACHED'){},'KILLED')",
-        layout.status_mask,
-        if layout.status_mask & 2 != 0 {
-            ",2,'SNIPED',3,'SNIPED'"
-        } else {
-            ""
-        }
-    );
-    let session = format!(
-        "select s.inst_id,s.addr,s.indx,s.ksuseser,s.ksuudses,s.ksusepro,s.ksuudlui,s.ksuudlna,s.ksuudoct,s.ksusesow,\
-         decode(s.ksusetrn,hextoraw('00'),null,s.ksusetrn),decode(s.ksqpswat,hextoraw('00'),null,s.ksqpswat),{status},\
-         e.kslednam,w.kslwtseq,w.kslwtp1,w.kslwtp2,w.kslwtp3,s.con_id from x$ksuse s, x$ksled e, x$kslwt w \
-         where bitand(s.ksspaflg,1)!=0 and bitand(s.ksuseflg,1)!=0 and s.indx=w.kslwtsid and w.kslwtevt=e.indx"
-    );
-    let own = [
-        ("GV$SESSION", session.as_str()),
-        (
-            "V$SESSION",
-            "select * from gv$session where inst_id = userenv('instance')",
-        ),
-        (
-            "GV$PROCESS",
-            "select inst_id,addr,indx,ksuprosid from x$ksupr where bitand(ksspaflg,1)!=0",
-        ),
-        (
-            "V$PROCESS",
-            "select * from gv$process where inst_id = userenv('instance')",
-        ),
-        (
-            "GV$EVENT_NAME",
-            "select inst_id,indx,kslednam,ksledp1,ksledp2,ksledp3,ksledclassid from x$ksled",
-        ),
-        (
-            "V$EVENT_NAME",
-            "select * from gv$event_name where inst_id = userenv('instance')",
-        ),
-        ("V$STATNAME", "select indx,ksusdnam,ksusdcls from x$ksusd"),
-    ];
-    own.iter()
-        .map(|(name, text)| ((*name).to_string(), (*text).to_string()))
-        .collect()
 }
