@@ -321,7 +321,7 @@ fn check(path: &Path, format: Format) -> Result<Exit, Failure> {
 
 fn show(file: Option<&Path>, source: &SourceArgs) -> Result<Exit, Failure> {
     let mut out = std::io::stdout().lock();
-    if let Some(path) = file.filter(|_| source.instance.is_none() && source.image.is_none()) {
+    if let Some(path) = file.filter(|_| source.instance.is_empty() && source.image.is_none()) {
         write!(out, "{}", show::summary(&load(path)?))?;
         return Ok(Exit::Ok);
     }

@@ -9,13 +9,16 @@
 //! Callers: `cli`.
 
 pub mod attach;
+pub mod owners;
 pub mod pacer;
+pub mod recursives;
 pub mod rows;
 pub mod sampler;
 pub mod snapshot;
 pub mod sql_texts;
 
 pub use attach::{AttachError, Attachment, Source, is_oracle};
+pub use owners::Owners;
 pub use pacer::{Jitter, Pacer};
 pub use rows::{SampleRows, tick_schema};
 pub use sampler::{Ended, RunStats, Sampler, SamplerOptions};
