@@ -90,7 +90,10 @@ pub fn merged<T>(
     for (name, failure) in &failures {
         eprintln!("sgascope: {name}: {}", failure.message);
     }
-    let worst = failures.iter().map(|(_, f)| f.exit).max_by_key(|e| *e as u8);
+    let worst = failures
+        .iter()
+        .map(|(_, f)| f.exit)
+        .max_by_key(|e| *e as u8);
     match worst {
         Some(exit) if done.is_empty() => Err(Failure::new(
             exit,

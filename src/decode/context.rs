@@ -152,3 +152,93 @@ impl Owner {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn a_wait_is_watched_from_its_first_look_on() {
+        let mut context = Context::unknown().watching(2);
+        assert_eq!(context.watch(1, Some((7, 5)), 10 * MS), Some(0));
+        assert_eq!(context.watch(1, Some((7, 5)), 25 * MS), Some(15_000));
+        assert_eq!(
+            context.watch(1, Some((7, 6)), 30 * MS),
+            Some(0),
+            "the next wait"
+        );
+        assert_eq!(
+            context.watch(1, Some((8, 6)), 40 * MS),
+            Some(0),
+            "another session"
+        );
+        assert_eq!(context.watch(1, None, 50 * MS), None, "on CPU");
+        assert_eq!(
+            context.watch(1, Some((8, 6)), 60 * MS),
+            Some(0),
+            "a full turn of SEQ#"
+        );
+        assert_eq!(
+            context.watch(0, Some((8, 6)), 70 * MS),
+            Some(0),
+            "each slot by itself"
+        );
+        assert_eq!(
+            context.watch(9, Some((8, 6)), 70 * MS),
+            None,
+            "no more slots than there are"
+        );
+        assert_eq!(
+            Context::unknown().watch(0, Some((1, 1)), MS),
+            None,
+            "a single look"
+        );
+    }
+
+    #[test]
+    fn processes_are_known_for_one_session_only() {
+        let mut context = Context::unknown();
+        let owner = Owner {
+            os_pid: Some(4711),
+            program: None,
+        };
+        context.set_owner(3, 7, 0x6800, owner.clone());
+        assert_eq!(context.owner(3, 7, 0x6800), Some(&owner));
+        assert_eq!(context.owner(3, 8, 0x6800), None, "the slot's next session");
+        assert_eq!(
+            context.owner(3, 7, 0x6900),
+            None,
+            "moved to another process"
+        );
+        assert_eq!(context.owner(4, 7, 0x6800), None);
+    }
+
+    #[test]
+    fn servers_by_their_program() {
+        let server = |os_pid, program: &str| {
+            let program = Some(program.to_owned());
+            Owner { os_pid, program }.server()
+        };
+        assert_eq!(server(None, "PSEUDO"), Some("PSEUDO"));
+        for (program, word) in [
+            ("oracle@db01", "DEDICATED"),
+            ("oracle@db01 (TNS V1-V3)", "DEDICATED"),
+            ("oracle@db01 (S000)", "SHARED"),
+            ("oracle@db01 (D003)", "NONE"),
+            ("oracle@db01 (L001)", "POOLED"),
+            ("oracle@db01 (N000)", "POOLED"),
+            ("oracle@db01 (SMON)", "DEDICATED"),
+            ("oracle@db01 (LGWR)", "DEDICATED"),
+            ("", "DEDICATED"),
+        ] {
+            assert_eq!(server(Some(1), program), Some(word), "{program}");
+        }
+        let unnamed = Owner {
+            os_pid: Some(1),
+            program: None,
+        };
+        assert_eq!(unnamed.server(), None);
+    }
+}

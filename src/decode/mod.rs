@@ -13,6 +13,8 @@ pub mod context;
 mod core;
 pub mod dates;
 pub mod decoder;
+#[cfg(test)]
+mod golden_tests;
 mod kslwt;
 pub mod text;
 pub mod value;
