@@ -142,7 +142,15 @@ fn nothing_in_src_can_remove_a_segment_or_attach_for_writing() {
 
 #[test]
 fn folders_are_as_the_architecture_says() {
-    let expected = BTreeSet::from(["src", "blueprints", "tools", "benches", "tests", "fixtures"]);
+    let expected = BTreeSet::from([
+        "src",
+        "blueprints",
+        "docs",
+        "tools",
+        "benches",
+        "tests",
+        "fixtures",
+    ]);
     let found: BTreeSet<String> = fs::read_dir(root())
         .unwrap()
         .map(|e| e.unwrap())

@@ -26,7 +26,7 @@ const ALIASES: [(&str, &str); 5] = [
     ("serial", "session_serial_no"),
     ("serial_no", "session_serial_no"),
     ("service", "service_name"),
-    ("con", "con_id"),
+    ("con", "con_name"),
 ];
 
 /// The column that `name` stands for: lower case, short names resolved.
@@ -48,7 +48,12 @@ impl FromStr for Filter {
             Some(name) => (name, true),
             None => (left, false),
         };
-        let column = column_name(name);
+        let mut column = column_name(name);
+        // a container is meant by its number or by its name
+        let number = !pattern.is_empty() && pattern.bytes().all(|b| b.is_ascii_digit());
+        if number && name.trim().eq_ignore_ascii_case("con") {
+            column = "con_id".to_owned();
+        }
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
         if column.is_empty() || !column.bytes().all(plain) {
             return Err(bad());

@@ -237,7 +237,7 @@ fn stored_width(at: &str, strukt: &Struct, out: &mut Findings) {
             Stored::Uint | Stored::Int => matches!(field.size, 1 | 2 | 4 | 8),
             Stored::Addr | Stored::TextPtr => field.size == 8,
             Stored::Date7 => field.size == 7,
-            Stored::Epoch4 => field.size == 4,
+            Stored::Epoch4 | Stored::Packed4 => field.size == 4,
             // Text of size 0 has its length elsewhere: `text-terminated`.
             Stored::Text => true,
             Stored::Raw => field.size > 0,

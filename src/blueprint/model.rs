@@ -232,6 +232,9 @@ pub enum Stored {
     Date7,
     /// 4 bytes: Unix epoch seconds.
     Epoch4,
+    /// 4 bytes: seconds since 1988 in months of 31 days, local time:
+    /// `(((((y-1988)*12+m-1)*31+d-1)*24+h)*60+mi)*60+s`.
+    Packed4,
     /// Bytes that aren't decoded.
     Raw,
 }
@@ -282,6 +285,11 @@ pub enum Accept {
     PointedText,
     /// Seconds since the epoch, not in the future, not before the instance's start by more than a day.
     EpochPast,
+    /// 4 bytes that are a time between the row's KSUSELTM and now, as `epoch4` or else as `packed4`;
+    /// the form that fits is used, whatever `stored` says.
+    Time4,
+    /// Text in place that is a name: a letter first, then letters, digits and `_$#`; or empty.
+    NameText,
     /// Below the number of events.
     EventNumber,
     /// A byte whose bit 0 is set exactly in rows with KSUSEFLG & 3 ≠ 0 (or a superset of them).

@@ -84,9 +84,9 @@ pub enum SqlTextArg {
 /// Where to read from.
 #[derive(ClapArgs, Debug, Clone)]
 pub struct SourceArgs {
-    /// Instance (SID) to read; the only running one by default
+    /// Instance (SID) to read, or all; may be given several times; the only running one by default
     #[arg(short = 'I', long, value_name = "SID")]
-    pub instance: Option<String>,
+    pub instance: Vec<String>,
     /// ELF core of an Oracle process, instead of a running instance
     #[arg(long, value_name = "FILE", conflicts_with = "instance")]
     pub image: Option<PathBuf>,
@@ -99,12 +99,12 @@ pub struct SourceArgs {
 }
 
 impl SourceArgs {
-    /// The source meant.
+    /// The one source meant. Of several names no instance has the joined one, so opening says so.
     pub fn source(&self) -> Source {
         match &self.image {
             Some(path) => Source::Image(path.clone()),
             None => Source::Live {
-                sid: self.instance.clone(),
+                sid: (!self.instance.is_empty()).then(|| self.instance.join(" and ")),
                 via: match self.via {
                     ViaArg::Shm => crate::discover::Via::Shm,
                     ViaArg::ProcessVm => crate::discover::Via::ProcessVm,
@@ -122,6 +122,9 @@ impl SourceArgs {
 /// Arguments of `discover`.
 #[derive(ClapArgs, Debug)]
 pub struct DiscoverArgs {
+    /// Instance (SID) to show, or all; may be given several times; all by default
+    #[arg(short = 'I', long, value_name = "SID")]
+    pub instance: Vec<String>,
     /// How to print
     #[arg(short, long, value_enum, default_value = "table")]
     pub format: Format,
@@ -130,9 +133,9 @@ pub struct DiscoverArgs {
 /// Arguments of `doctor`.
 #[derive(ClapArgs, Debug)]
 pub struct DoctorArgs {
-    /// Instance (SID) to look at; all by default
+    /// Instance (SID) to look at, or all; may be given several times; all by default
     #[arg(short = 'I', long, value_name = "SID")]
-    pub instance: Option<String>,
+    pub instance: Vec<String>,
     /// How to print
     #[arg(short, long, value_enum, default_value = "table")]
     pub format: Format,
@@ -275,6 +278,9 @@ pub struct DumpArgs {
     /// Sessions that V$SESSION hides
     #[arg(long, value_enum, default_value = "include")]
     pub recursive: RecursiveArg,
+    /// With --recursive only: look 100 times a second for so long, and say how long each recursive session lives
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub watch: Option<std::time::Duration>,
     /// Adds sql_text
     #[arg(long, value_enum, default_value = "none")]
     pub sql_text: SqlTextArg,
@@ -284,7 +290,7 @@ pub struct DumpArgs {
 }
 
 /// Arguments of `record`.
-#[derive(ClapArgs, Debug)]
+#[derive(ClapArgs, Debug, Clone)]
 pub struct RecordArgs {
     /// Where to read from.
     #[command(flatten)]
@@ -298,7 +304,7 @@ pub struct RecordArgs {
     /// How long: 10s, 5m, 1h; until interrupted by default
     #[arg(short, long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<std::time::Duration>,
-    /// Directory of the recording; made if it doesn't exist
+    /// Directory of the recording; made if it doesn't exist; of several instances each has one in it
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
     /// Also sessions in use that are idle

@@ -366,7 +366,7 @@ fn show(
     what: (Option<&str>, Format),
 ) -> Result<Exit, Failure> {
     let mut out = std::io::stdout().lock();
-    if let Some(path) = file.filter(|_| source.instance.is_none() && source.image.is_none()) {
+    if let Some(path) = file.filter(|_| source.instance.is_empty() && source.image.is_none()) {
         document(&mut out, &load(path)?, what)?;
         return Ok(Exit::Ok);
     }

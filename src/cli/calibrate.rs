@@ -174,7 +174,14 @@ fn spec(column: &columns::Column) -> Vec<Spec> {
         }]
     };
     let widest = if column.kind == Kind::U64 { 8 } else { 4 };
-    match column.recipe {
+    // of two ways the second is the one of the releases that are known; a text may also stand in
+    // the row, and what only a server function makes has no second place
+    let recipe = match column.recipe {
+        Recipe::Either(first @ Recipe::Code(..), Recipe::Special(_)) => *first,
+        Recipe::Either(_, second) => *second,
+        recipe => recipe,
+    };
+    match recipe {
         Recipe::Uint(n)
         | Recipe::UintInPlsql(n)
         | Recipe::UintIf(n, _)
@@ -198,6 +205,10 @@ fn spec(column: &columns::Column) -> Vec<Spec> {
             one(n, Shape::Code(codes, other.to_owned()))
         }
         Recipe::Flag(n, mask, yes, _) => one(n, Shape::Flag(mask, yes.to_owned())),
+        // of several masks only the first one's word tells its bit both ways
+        Recipe::Flags(n, masks, _) => masks.first().map_or_else(Vec::new, |(mask, word)| {
+            one(n, Shape::Flag(*mask, (*word).to_owned()))
+        }),
         Recipe::CountedText(n, length) => one(
             n,
             Shape::PointedText {
@@ -213,6 +224,9 @@ fn spec(column: &columns::Column) -> Vec<Spec> {
         Recipe::RowAddress
         | Recipe::Slot
         | Recipe::Bit(..)
+        | Recipe::Since(_)
+        | Recipe::Blocker(..)
+        | Recipe::Either(..)
         | Recipe::Special(_)
         | Recipe::NotStored(_) => Vec::new(),
     }

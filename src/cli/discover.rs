@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::args::{DiscoverArgs, Format};
-use super::{Exit, Failure, table};
+use super::{Exit, Failure, instances, table};
 use crate::blueprint::{ExeReader, Registry, banner};
 use crate::discover::{Instance, MemoryKind, ProcRoot, Readable, Survey, survey};
 use crate::sample::is_oracle;
@@ -19,7 +19,11 @@ struct Version {
 }
 
 pub fn run(args: &DiscoverArgs) -> Result<Exit, Failure> {
-    let survey = survey(&ProcRoot::default());
+    let mut survey = survey(&ProcRoot::default());
+    let all = args.instance.is_empty() || args.instance.iter().any(|n| n == instances::ALL);
+    if !all {
+        survey.instances.retain(|i| args.instance.contains(&i.sid));
+    }
     let versions: Vec<Version> = survey.instances.iter().map(version).collect();
     let mut out = std::io::stdout().lock();
     match args.format {

@@ -4,10 +4,10 @@ use std::io::Write;
 
 use super::args::{DoctorArgs, Format};
 use super::{Exit, Failure, table};
-use crate::discover::doctor::{Diagnosis, Outcome, Verdict, diagnose};
+use crate::discover::doctor::{Diagnosis, Finding, Outcome, Verdict, diagnose};
 
 pub fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
-    let diagnosis = diagnose(args.instance.as_deref());
+    let diagnosis = diagnosis(&args.instance);
     let mut out = std::io::stdout().lock();
     match args.format {
         Format::Table => write!(out, "{}", text(&diagnosis))?,
@@ -33,6 +33,24 @@ pub fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
         Verdict::NoPermission => Exit::NoPermission,
         Verdict::NoInstance => Exit::NoInstance,
     })
+}
+
+/// Of all instances, or of those named, with the worst verdict if none can be attached.
+fn diagnosis(names: &[String]) -> Diagnosis {
+    if names.is_empty() || names.iter().any(|n| n == super::instances::ALL) {
+        return diagnose(None);
+    }
+    let mut all = diagnose(names.first().map(String::as_str));
+    for name in names.iter().skip(1) {
+        let one = diagnose(Some(name));
+        // what concerns no instance has been said
+        let own = |f: &Finding| f.sid.is_some() || f.outcome == Outcome::Fail;
+        all.findings.extend(one.findings.into_iter().filter(own));
+        if one.verdict == Verdict::Ok || all.verdict == Verdict::NoInstance {
+            all.verdict = one.verdict;
+        }
+    }
+    all
 }
 
 fn text(diagnosis: &Diagnosis) -> String {

@@ -6,12 +6,13 @@ use std::io::{BufWriter, Write};
 use serde_json::{Map, Value as Json, json};
 
 use super::args::{DumpArgs, Format, RecursiveArg, SqlTextArg};
-use super::filter;
-use super::{Exit, Failure, table};
+use super::{Exit, Failure, columns, filter, instances, recursive, table};
 use crate::analyze::Filter;
-use crate::decode::Column;
 use crate::decode::columns::dump_columns;
-use crate::sample::{Attachment, Snapshot};
+use crate::sample::{Attachment, Snapshot, Source};
+
+/// The column that tells the rows of several instances apart.
+const INSTANCE: &str = "instance_name";
 
 /// Columns of the table for people.
 const TABLE_COLUMNS: &[&str] = &[
@@ -28,52 +29,96 @@ const TABLE_COLUMNS: &[&str] = &[
     "machine",
 ];
 
+/// A snapshot and what of it is shown.
+struct Taken {
+    snapshot: Snapshot,
+    rows: Vec<Map<String, Json>>,
+}
+
 pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
     if args.list_columns {
-        return list_columns();
+        return columns::list(&mut output(args)?, args.format);
+    }
+    if let Some(time) = args.watch {
+        return recursive::watch(args, time, &mut output(args)?);
     }
     let filters = filter::parse(&args.filters)?;
-    let shown = chosen(args)?;
-    let attachment = Attachment::open(&args.source.source(), args.source.blueprint().as_deref())?;
-    let snapshot = Snapshot::take(&attachment, args.sql_text == SqlTextArg::Full)?;
-    drop(attachment);
-    let rows: Vec<&Map<String, Json>> = snapshot
-        .sessions
-        .iter()
-        .filter(|row| wanted(row, args.recursive, &filters))
-        .collect();
-    let mut out: Box<dyn Write> = match &args.output {
-        Some(path) => Box::new(BufWriter::new(File::create(path).map_err(|e| {
-            Failure::new(
-                Exit::Damaged,
-                format!("can't write {}: {e}", path.display()),
-            )
-        })?)),
-        None => Box::new(std::io::stdout().lock()),
-    };
+    let several = instances::several(&args.source.instance);
+    let mut shown = chosen(args)?;
+    if several {
+        shown.insert(0, INSTANCE.to_owned());
+    }
+    let sources = instances::sources(&args.source)?;
+    let taken = instances::each(&sources, |source| take(args, source, &filters))?;
+    let mut out = output(args)?;
     match args.format {
         Format::Json => {
-            let mut meta = snapshot.meta.clone();
-            meta.insert("sessions".into(), rows.len().into());
-            let rows: Vec<Json> = rows.iter().map(|r| picked(r, &shown)).collect();
-            serde_json::to_writer_pretty(&mut out, &json!({"meta": meta, "sessions": rows}))?;
+            let mut all: Vec<Json> = taken.iter().map(|t| document(t, &shown)).collect();
+            let whole = match all.pop() {
+                Some(only) if !several => only,
+                last => json!({"instances": all.into_iter().chain(last).collect::<Vec<_>>()}),
+            };
+            serde_json::to_writer_pretty(&mut out, &whole)?;
             writeln!(out)?;
         }
         Format::Jsonl => {
-            for row in &rows {
+            for row in taken.iter().flat_map(|t| &t.rows) {
                 serde_json::to_writer(&mut out, &picked(row, &shown))?;
                 writeln!(out)?;
             }
         }
-        Format::Csv => write_csv(&mut out, &rows, &shown)?,
-        Format::Table => write!(out, "{}", text(&snapshot, &rows, &shown))?,
+        Format::Csv => {
+            let rows: Vec<&Map<String, Json>> = taken.iter().flat_map(|t| &t.rows).collect();
+            write_csv(&mut out, &rows, &shown)?;
+        }
+        Format::Table => {
+            for one in &taken {
+                let rows: Vec<&Map<String, Json>> = one.rows.iter().collect();
+                write!(out, "{}", text(&one.snapshot, &rows, &shown))?;
+            }
+        }
     }
     out.flush()?;
-    Ok(if rows.is_empty() {
+    Ok(if taken.iter().all(|t| t.rows.is_empty()) {
         Exit::Nothing
     } else {
         Exit::Ok
     })
+}
+
+/// Where to write.
+fn output(args: &DumpArgs) -> Result<Box<dyn Write>, Failure> {
+    let Some(path) = &args.output else {
+        return Ok(Box::new(std::io::stdout().lock()));
+    };
+    let file = File::create(path).map_err(|e| {
+        Failure::new(
+            Exit::Damaged,
+            format!("can't write {}: {e}", path.display()),
+        )
+    })?;
+    Ok(Box::new(BufWriter::new(file)))
+}
+
+fn take(args: &DumpArgs, source: &Source, filters: &[Filter]) -> Result<Taken, Failure> {
+    let attachment = Attachment::open(source, args.source.blueprint().as_deref())?;
+    let mut snapshot = Snapshot::take(&attachment, args.sql_text == SqlTextArg::Full)?;
+    drop(attachment);
+    let name = snapshot.meta[INSTANCE].clone();
+    let mut rows = std::mem::take(&mut snapshot.sessions);
+    rows.retain(|row| wanted(row, args.recursive, filters));
+    for row in &mut rows {
+        row.insert(INSTANCE.to_owned(), name.clone());
+    }
+    Ok(Taken { snapshot, rows })
+}
+
+/// What JSON shows of one instance.
+fn document(taken: &Taken, shown: &[String]) -> Json {
+    let mut meta = taken.snapshot.meta.clone();
+    meta.insert("sessions".into(), taken.rows.len().into());
+    let rows: Vec<Json> = taken.rows.iter().map(|r| picked(r, shown)).collect();
+    json!({"meta": meta, "sessions": rows})
 }
 
 fn chosen(args: &DumpArgs) -> Result<Vec<String>, Failure> {
@@ -89,7 +134,7 @@ fn chosen(args: &DumpArgs) -> Result<Vec<String>, Failure> {
     let names: Vec<String> = args.columns.iter().map(|c| c.to_lowercase()).collect();
     if let Some(wrong) = names
         .iter()
-        .find(|n| !known.contains(&n.as_str()) && *n != "sql_text")
+        .find(|n| !known.contains(&n.as_str()) && *n != "sql_text" && *n != INSTANCE)
     {
         return Err(Failure::new(
             Exit::Usage,
@@ -109,7 +154,7 @@ fn wanted(row: &Map<String, Json>, recursive: RecursiveArg, filters: &[Filter]) 
     kind && filters.iter().all(|f| filter::matches(f, &row[&f.column]))
 }
 
-fn plain(value: &Json) -> String {
+pub(super) fn plain(value: &Json) -> String {
     match value {
         Json::Null => String::new(),
         Json::String(text) => text.clone(),
@@ -141,7 +186,7 @@ fn write_csv(
 }
 
 /// A CSV cell by RFC 4180.
-fn csv_cell(text: &str) -> String {
+pub(super) fn csv_cell(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
@@ -187,26 +232,4 @@ fn count(value: &Json, what: &str) -> String {
         Some(n) if n > 0 => format!(", {n} {what}"),
         _ => String::new(),
     }
-}
-
-fn list_columns() -> Result<Exit, Failure> {
-    let mut rows = table::new(&["column", "in recordings", "meaning"]);
-    for c in crate::decode::COLUMNS {
-        let Column {
-            name,
-            ash,
-            scope,
-            help,
-            ..
-        } = c;
-        let (dump, sample) = match scope {
-            crate::decode::Scope::Dump => (*name, ""),
-            crate::decode::Scope::Sample => ("", *ash),
-            crate::decode::Scope::Both => (*name, *ash),
-        };
-        rows.add_row([dump, sample, help]);
-    }
-    let mut out = std::io::stdout().lock();
-    write!(out, "{}", table::render(&rows))?;
-    Ok(Exit::Ok)
 }

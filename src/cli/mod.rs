@@ -10,12 +10,15 @@
 pub mod args;
 mod blueprint;
 mod calibrate;
+mod columns;
 mod discover;
 mod doctor;
 mod dump;
 mod exit;
 mod filter;
+mod instances;
 mod record;
+mod recursive;
 mod report;
 mod table;
 

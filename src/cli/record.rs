@@ -9,14 +9,16 @@ use crossbeam_channel::RecvTimeoutError;
 use serde_json::json;
 
 use super::args::{Format, RecordArgs, SqlTextArg};
-use super::{Exit, Failure};
+use super::{Exit, Failure, instances};
 use crate::decode::Decoder;
 use crate::decode::columns::{needs_of, sample_columns};
 use crate::decode::text::Charset;
 use crate::discover::Watch;
 use crate::record::{RecordError, RecordErrorKind, Recorder, RecordingMeta, Summary};
 use crate::sample::rows::statement_batch;
-use crate::sample::{Attachment, Ended, RunStats, SampleRows, Sampler, SamplerOptions, SqlTexts};
+use crate::sample::{
+    Attachment, Ended, Owners, RunStats, SampleRows, Sampler, SamplerOptions, SqlTexts,
+};
 use crate::walk::{Frame, Select, Walker};
 
 /// Frames that may wait for the writer before ticks are dropped.
@@ -48,7 +50,32 @@ impl From<RecordError> for Failure {
     }
 }
 
+/// Records one instance, or several side by side, each into a directory of its name.
 pub fn run(args: &RecordArgs, quiet: bool) -> Result<Exit, Failure> {
+    if !instances::several(&args.source.instance) {
+        return one(args, quiet);
+    }
+    let names = instances::names(&args.source.instance)?;
+    let each = names.into_iter().map(|name| {
+        let mut own = args.clone();
+        own.output = args.output.join(&name);
+        own.source.instance = vec![name.clone()];
+        (name, own)
+    });
+    let ends: Vec<(String, Result<Exit, Failure>)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = each
+            .map(|(name, own)| (name, scope.spawn(move || one(&own, quiet))))
+            .collect();
+        let died = || Failure::new(Exit::Damaged, "the recording died; this is a defect");
+        threads
+            .into_iter()
+            .map(|(name, thread)| (name, thread.join().unwrap_or_else(|_| Err(died()))))
+            .collect()
+    });
+    instances::merged(ends).map(|_| Exit::Ok)
+}
+
+fn one(args: &RecordArgs, quiet: bool) -> Result<Exit, Failure> {
     let attachment = Attachment::open(&args.source.source(), args.source.blueprint().as_deref())?;
     let columns = sample_columns();
     let bound = attachment.bind_sessions(&needs_of(&columns))?;
@@ -59,7 +86,9 @@ pub fn run(args: &RecordArgs, quiet: bool) -> Result<Exit, Failure> {
             idle: attachment.events.idle_mask(),
         }
     };
-    let decoder = Decoder::new(&attachment.blueprint, &bound, &columns);
+    let owners = Owners::new(&attachment);
+    let context = owners.context().watching(bound.rows.len());
+    let decoder = Decoder::within(&attachment.blueprint, &bound, &columns, context);
     let walker = Walker::new(bound, select).ok_or_else(|| attachment.lacks_gate())?;
     let recorder = Recorder::create(&args.output, meta(args, &attachment))?;
     let rows = SampleRows::new(
@@ -88,6 +117,7 @@ pub fn run(args: &RecordArgs, quiet: bool) -> Result<Exit, Failure> {
         recorder,
         rows,
         decoder,
+        owners,
         texts,
         attachment,
         failed: None,
@@ -101,14 +131,17 @@ pub fn run(args: &RecordArgs, quiet: bool) -> Result<Exit, Failure> {
     progress.finish_and_clear();
     let Writer {
         recorder,
+        owners,
         attachment,
         failed,
         ..
     } = writer;
+    drop(owners);
+    let name = attachment.name.clone();
     // let go of the memory before the time that closing files takes
     drop(attachment);
     let summary = recorder.close()?;
-    finish(args, quiet, &stats, &summary)?;
+    finish(args, quiet, &name, &stats, &summary)?;
     if let Some(failed) = failed {
         return Err(failed);
     }
@@ -194,6 +227,7 @@ struct Writer {
     recorder: Recorder,
     rows: SampleRows,
     decoder: Decoder,
+    owners: Owners,
     texts: Option<SqlTexts>,
     attachment: Attachment,
     failed: Option<Failure>,
@@ -236,6 +270,7 @@ impl Writer {
                 );
             }
         }
+        self.owners.look(frame, &mut self.decoder);
         self.rows.append(frame, &mut self.decoder);
     }
 
@@ -280,6 +315,7 @@ fn progress(args: &RecordArgs, quiet: bool) -> indicatif::ProgressBar {
 fn finish(
     args: &RecordArgs,
     quiet: bool,
+    name: &str,
     stats: &RunStats,
     summary: &Summary,
 ) -> Result<(), Failure> {
@@ -287,7 +323,7 @@ fn finish(
     if args.format != Format::Table {
         serde_json::to_writer(
             &mut out,
-            &json!({"run": stats, "files": summary.files, "rows": summary.rows, "bytes": summary.bytes}),
+            &json!({"instance_name": name, "run": stats, "files": summary.files, "rows": summary.rows, "bytes": summary.bytes}),
         )?;
         writeln!(out)?;
     } else if !quiet {

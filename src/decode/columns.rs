@@ -25,6 +25,19 @@ pub enum Kind {
     Time,
 }
 
+impl Kind {
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::U32 | Kind::U64 | Kind::I64 => "number",
+            Kind::Bool => "true or false",
+            Kind::Text => "text",
+            Kind::Address => "16 hex digits",
+            Kind::Time => "time",
+        }
+    }
+}
+
 /// Where a column is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -55,7 +68,7 @@ pub enum Recipe {
     Raw(Need),
     /// Text, NULL when empty.
     Text(Need),
-    /// 7-byte DATE or 4-byte epoch seconds, NULL when zero.
+    /// A DATE or a 4-byte time, NULL when zero.
     Time(Need),
     /// A code: value to word, with a word for all others.
     Code(Need, &'static [(u64, &'static str)], &'static str),
@@ -63,6 +76,14 @@ pub enum Recipe {
     Bit(Need, u32),
     /// One word if any bit of the mask is set, another if not.
     Flag(Need, u64, &'static str, &'static str),
+    /// The word of the first mask of which a bit is set, or another if none is.
+    Flags(Need, &'static [(u64, &'static str)], &'static str),
+    /// The first recipe, or the second where the blueprint hasn't the first's fields.
+    Either(&'static Recipe, &'static Recipe),
+    /// Seconds from a time to now.
+    Since(Need),
+    /// A part of a packed blocker (instance and SID, or a code).
+    Blocker(Need, Blocker),
     /// A number that is shown only while another isn't zero.
     UintIf(Need, Need),
     /// A number that is NULL at zero and unless a time-model bit is set.
@@ -128,8 +149,33 @@ pub enum Special {
     CommandName,
     /// SQL_TRACE_PLAN_STATS.
     TracePlanStats,
+    /// SERVER from the process that owns the session.
+    OwnersServer,
+    /// FAILOVER_TYPE.
+    FailoverType,
+    /// TIME_REMAINING_MICRO from X$KSLWT's fields.
+    TimeRemaining,
+    /// Process id of the server process.
+    OsPid,
+    /// Seconds since logon.
+    Age,
+    /// SID, SERIAL# of the session that a recursive one works for.
+    Serves(bool),
+    /// How long the wait has been watched.
+    WaitObserved,
     /// What was noticed while reading.
     ReadFlags,
+}
+
+/// Parts of BLOCKING_SESSION and FINAL_BLOCKING_SESSION.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocker {
+    /// VALID, NO HOLDER, NOT IN WAIT, UNKNOWN.
+    Status,
+    /// Instance number.
+    Instance,
+    /// SID.
+    Session,
 }
 
 /// A column.
@@ -147,6 +193,30 @@ pub struct Column {
     pub recipe: Recipe,
     /// One line for people, with the unit.
     pub help: &'static str,
+    /// Why it can be missing though Oracle has it: its place in memory is not public. Empty: it is.
+    pub unless: &'static str,
+    /// How it is inferred where it isn't stored as the view shows it. Empty: it is stored.
+    pub inferred: &'static str,
+}
+
+impl Column {
+    const fn unless(mut self, why: &'static str) -> Column {
+        self.unless = why;
+        self
+    }
+
+    /// Why it is missing, always or unless a blueprint knows its place; empty: its place is public.
+    pub fn never_or_unless(&self) -> &'static str {
+        match self.recipe {
+            R::NotStored(why) => why,
+            _ => self.unless,
+        }
+    }
+
+    const fn inferred(mut self, how: &'static str) -> Column {
+        self.inferred = how;
+        self
+    }
 }
 
 const fn both(
@@ -163,6 +233,8 @@ const fn both(
         scope: Scope::Both,
         recipe,
         help,
+        unless: "",
+        inferred: "",
     }
 }
 
@@ -174,6 +246,8 @@ const fn dump(name: &'static str, kind: Kind, recipe: Recipe, help: &'static str
         scope: Scope::Dump,
         recipe,
         help,
+        unless: "",
+        inferred: "",
     }
 }
 
@@ -185,9 +259,12 @@ const fn sample(name: &'static str, kind: Kind, recipe: Recipe, help: &'static s
         scope: Scope::Sample,
         recipe,
         help,
+        unless: "",
+        inferred: "",
     }
 }
 
+use Blocker as B;
 use Kind::{Address, Bool, I64, Text, Time, U32, U64};
 use Recipe as R;
 use Special as S;
@@ -196,6 +273,43 @@ const COMPUTED: &str =
     "X$KSUSE computes it by a callback when it is queried; no place in memory is public";
 const KSLWT: &str =
     "it comes from X$KSLWT, which is computed when queried; no place in memory is public";
+const NO_BIT: &str = "the bit that holds it is not public";
+const NO_COLUMN: &str = "the X$ column behind it is not public";
+
+const MODACT: [Need; 6] = [
+    via("modact_ptr", "module"),
+    via("modact_ptr", "module_len"),
+    via("modact_ptr", "module_hash"),
+    via("modact_ptr", "action"),
+    via("modact_ptr", "action_len"),
+    via("modact_ptr", "action_hash"),
+];
+// MODULE and ACTION stand in the row (10g, 11g) or behind a pointer (19c): the blueprint says
+const MODULE: R = R::CountedText(MODACT[0], MODACT[1]);
+const MODULE_HASH: R = R::CountedUint(MODACT[2], MODACT[0], MODACT[1]);
+const ACTION: R = R::CountedText(MODACT[3], MODACT[4]);
+const ACTION_HASH: R = R::CountedUint(MODACT[5], MODACT[3], MODACT[4]);
+const KSUSEAPP: R = R::Text(row("KSUSEAPP"));
+const KSUSEAPH: R = R::Uint(row("KSUSEAPH"));
+const KSUSEACT: R = R::Text(row("KSUSEACT"));
+const KSUSEACH: R = R::Uint(row("KSUSEACH"));
+const KSUSEPRO: R = R::Raw(row("KSUSEPRO"));
+const OWNER: R = R::ProcessAddress;
+const KSSPATYP: R = R::Code(
+    row("KSSPATYP"),
+    &[
+        (1, "DEDICATED"),
+        (2, "SHARED"),
+        (3, "PSEUDO"),
+        (4, "POOLED"),
+    ],
+    "NONE",
+);
+const OWNERS_SERVER: R = R::Special(S::OwnersServer);
+const KSUSECTM: R = R::Uint(row("KSUSECTM"));
+const CALL_TIME: R = R::Either(&R::Since(row("call_stamp")), &R::Since(row("KSUSETMC")));
+const KSUSEWTM: R = R::Uint(row("KSUSEWTM"));
+const WAIT_SECONDS: R = R::Special(S::SecondsInWait);
 
 /// All columns, in V$SESSION's order, then our own, then those of recordings only.
 #[rustfmt::skip] // a table: one line a column
@@ -204,7 +318,7 @@ pub const COLUMNS: &[Column] = &[
     both("sid", "session_id", U32, R::Slot, "session identifier"),
     both("serial_no", "session_serial_no", U32, R::Uint(row("KSUSESER")), "session serial number; tells sessions in one slot apart"),
     dump("audsid", U32, R::Uint(row("KSUUDSES")), "auditing session identifier"),
-    dump("paddr", Address, R::ProcessAddress, "address of the process that owns the session"),
+    dump("paddr", Address, R::Either(&KSUSEPRO, &OWNER), "address of the process that owns the session"),
     both("user_no", "user_id", U32, R::Uint(row("KSUUDLUI")), "user number"),
     both("username", "username", Text, R::Text(row("KSUUDLNA")), "user name"),
     both("command", "sql_opcode", U32, R::Uint(row("KSUUDOCT")), "SQL command code (V$SQLCOMMAND), 0 when idle"),
@@ -212,7 +326,7 @@ pub const COLUMNS: &[Column] = &[
     dump("taddr", Address, R::Address(row("KSUSETRN")), "address of the open transaction"),
     dump("lockwait", Address, R::Address(row("KSQPSWAT")), "address of the lock waited for"),
     dump("status", Text, R::Special(S::Status), "ACTIVE, INACTIVE, CACHED, SNIPED or KILLED, as the view of that release shows it"),
-    dump("server", Text, R::NotStored(COMPUTED), "server type"),
+    dump("server", Text, R::Either(&KSSPATYP, &OWNERS_SERVER), "DEDICATED, SHARED, PSEUDO, POOLED or NONE").unless(COMPUTED).inferred("by the program of the process that owns the session, as KSSPATYP isn't stored"),
     dump("schema_no", U32, R::Uint(row("KSUUDSID")), "schema user number"),
     dump("schemaname", Text, R::Text(row("KSUUDSNA")), "schema user name"),
     dump("osuser", Text, R::Text(row("KSUSEUNM")), "client's operating-system user"),
@@ -238,10 +352,10 @@ pub const COLUMNS: &[Column] = &[
     both("plsql_entry_subprogram_id", "plsql_entry_subprogram_id", U32, R::UintIf(row("KSUSEPES"), row("KSUSEPEO")), "topmost PL/SQL subprogram on the stack"),
     both("plsql_object_id", "plsql_object_id", U32, R::UintInPlsql(row("KSUSEPCO")), "currently executing PL/SQL object"),
     both("plsql_subprogram_id", "plsql_subprogram_id", U32, R::UintInPlsql(row("KSUSEPCS")), "currently executing PL/SQL subprogram"),
-    both("module", "module", Text, R::CountedText(via("modact_ptr", "module"), via("modact_ptr", "module_len")), "module, as DBMS_APPLICATION_INFO set it"),
-    dump("module_hash", U32, R::CountedUint(via("modact_ptr", "module_hash"), via("modact_ptr", "module"), via("modact_ptr", "module_len")), "hash value of the module"),
-    both("action", "action", Text, R::CountedText(via("modact_ptr", "action"), via("modact_ptr", "action_len")), "action, as DBMS_APPLICATION_INFO set it"),
-    dump("action_hash", U32, R::CountedUint(via("modact_ptr", "action_hash"), via("modact_ptr", "action"), via("modact_ptr", "action_len")), "hash value of the action"),
+    both("module", "module", Text, R::Either(&KSUSEAPP, &MODULE), "module, as DBMS_APPLICATION_INFO set it"),
+    dump("module_hash", U32, R::Either(&KSUSEAPH, &MODULE_HASH), "hash value of the module"),
+    both("action", "action", Text, R::Either(&KSUSEACT, &ACTION), "action, as DBMS_APPLICATION_INFO set it"),
+    dump("action_hash", U32, R::Either(&KSUSEACH, &ACTION_HASH), "hash value of the action"),
     dump("client_info", Text, R::Text(row("KSUSECLI")), "client info, as DBMS_APPLICATION_INFO set it"),
     dump("fixed_table_sequence", U64, R::Uint(row("KSUSEFIX")), "grows with each call that looked at a fixed table"),
     both("row_wait_obj_no", "current_obj_no", I64, R::Int(row("KSUSEOBJ")), "object of the row waited for; -1: none"),
@@ -250,23 +364,23 @@ pub const COLUMNS: &[Column] = &[
     both("row_wait_row_no", "current_row_no", U32, R::Uint(row("KSUSESLT")), "row waited for"),
     both("top_level_call_no", "top_level_call_no", U32, R::Uint(row("KSUSEORAFN")), "number of the top-level call"),
     dump("logon_time", Time, R::Time(row("KSUSELTM")), "time of logon"),
-    dump("last_call_et", U32, R::NotStored(COMPUTED), "seconds since the session became active or inactive"),
-    dump("pdml_enabled", Text, R::NotStored(COMPUTED), "replaced by pdml_status"),
-    dump("failover_type", Text, R::Code(row("KSUSEFT"), &[(2, "SESSION"), (4, "SELECT"), (8, "TRANSACTIONAL"), (32, "AUTO")], "NONE"), "kind of transparent failover"),
+    dump("last_call_et", U32, R::Either(&KSUSECTM, &CALL_TIME), "seconds since the session became active or inactive").unless(COMPUTED).inferred("now less the call's time stamp, which is not proven to be what KSUSECTM counts from"),
+    dump("pdml_enabled", Text, R::Flag(row("KSUSEPXOPT"), 12, "YES", "NO"), "replaced by pdml_status").unless(COMPUTED),
+    dump("failover_type", Text, R::Special(S::FailoverType), "kind of transparent failover"),
     dump("failover_method", Text, R::Code(row("KSUSEFM"), &[(1, "BASIC"), (2, "PRECONNECT"), (4, "PREPARSE")], "NONE"), "method of transparent failover"),
     dump("failed_over", Text, R::Code(row("KSUSEFS"), &[(1, "YES")], "NO"), "whether the session has failed over"),
-    dump("resource_consumer_group", Text, R::NotStored(COMPUTED), "current resource consumer group"),
-    dump("pdml_status", Text, R::NotStored(COMPUTED), "parallel DML"),
-    dump("pddl_status", Text, R::NotStored(COMPUTED), "parallel DDL"),
-    dump("pq_status", Text, R::NotStored(COMPUTED), "parallel query"),
-    dump("current_queue_duration", U32, R::NotStored(COMPUTED), "seconds queued by the resource manager"),
+    both("resource_consumer_group", "resource_consumer_group", Text, R::Text(row("KSUSEGRP")), "current resource consumer group").unless(COMPUTED),
+    dump("pdml_status", Text, R::Flags(row("KSUSEPXOPT"), &[(4, "ENABLED"), (8, "FORCED")], "DISABLED"), "parallel DML").unless(COMPUTED),
+    dump("pddl_status", Text, R::Flags(row("KSUSEPXOPT"), &[(2, "FORCED"), (1, "DISABLED")], "ENABLED"), "parallel DDL").unless(COMPUTED),
+    dump("pq_status", Text, R::Flags(row("KSUSEPXOPT"), &[(32, "FORCED"), (16, "DISABLED")], "ENABLED"), "parallel query").unless(COMPUTED),
+    dump("current_queue_duration", U32, R::Uint(row("KSUSECQD")), "seconds queued by the resource manager").unless(COMPUTED),
     both("client_identifier", "client_id", Text, R::Text(row("KSUSECLID")), "client identifier"),
-    dump("blocking_session_status", Text, R::NotStored(COMPUTED), "whether a session blocks this one"),
-    dump("blocking_instance", U32, R::NotStored(COMPUTED), "instance of the blocker"),
-    dump("blocking_session", U32, R::NotStored(COMPUTED), "SID of the blocker"),
-    dump("final_blocking_session_status", Text, R::NotStored(COMPUTED), "whether there is a final blocker"),
-    dump("final_blocking_instance", U32, R::NotStored(COMPUTED), "instance of the final blocker"),
-    dump("final_blocking_session", U32, R::NotStored(COMPUTED), "SID of the final blocker"),
+    both("blocking_session_status", "blocking_session_status", Text, R::Blocker(row("KSUSEBLOCKER"), B::Status), "VALID, NO HOLDER, NOT IN WAIT or UNKNOWN").unless(COMPUTED),
+    both("blocking_instance", "blocking_inst_id", U32, R::Blocker(row("KSUSEBLOCKER"), B::Instance), "instance of the blocker").unless(COMPUTED),
+    both("blocking_session", "blocking_session", U32, R::Blocker(row("KSUSEBLOCKER"), B::Session), "SID of the blocker").unless(COMPUTED),
+    dump("final_blocking_session_status", Text, R::Blocker(row("KSUSEFBLOCKER"), B::Status), "VALID, NO HOLDER, NOT IN WAIT or UNKNOWN, of the final blocker").unless(COMPUTED),
+    dump("final_blocking_instance", U32, R::Blocker(row("KSUSEFBLOCKER"), B::Instance), "instance of the final blocker").unless(COMPUTED),
+    dump("final_blocking_session", U32, R::Blocker(row("KSUSEFBLOCKER"), B::Session), "SID of the final blocker").unless(COMPUTED),
     both("seq_no", "seq_no", U32, R::Uint(row("KSUSESEQ")), "wait sequence number, 16 bits, wraps"),
     both("event_no", "event_no", U32, R::Uint(row("KSUSEOPC")), "event number"),
     dump("event", Text, R::Special(S::Event), "event waited for, or waited for last"),
@@ -283,14 +397,14 @@ pub const COLUMNS: &[Column] = &[
     dump("wait_class_no", U32, R::Special(S::WaitClassNo), "number of the event's class"),
     dump("wait_class", Text, R::Special(S::WaitClass), "class of the event"),
     dump("wait_time", I64, R::Special(S::WaitTime), "centiseconds of the last wait; 0: waiting, -1: short, -2: unknown"),
-    dump("seconds_in_wait", U32, R::Special(S::SecondsInWait), "seconds since the wait, or the last one, began"),
+    dump("seconds_in_wait", U32, R::Either(&KSUSEWTM, &WAIT_SECONDS), "seconds since the wait, or the last one, began").inferred("now less the wait's time stamp, whole seconds, as KSUSEWTM isn't stored"),
     dump("state", Text, R::Special(S::State), "WAITING or how the last wait ended"),
-    dump("wait_time_micro", U64, R::NotStored(KSLWT), "microseconds waited"),
-    dump("time_remaining_micro", I64, R::NotStored(KSLWT), "microseconds until the wait times out"),
-    dump("total_time_waited_micro", U64, R::NotStored(KSLWT), "microseconds waited in all"),
-    dump("heur_time_waited_micro", U64, R::NotStored(KSLWT), "microseconds waited, with interrupted waits"),
-    dump("time_since_last_wait_micro", U64, R::NotStored(KSLWT), "microseconds since the last wait"),
-    dump("service_name", Text, R::NotStored(COMPUTED), "service"),
+    dump("wait_time_micro", U64, R::Uint(row("KSLWTSTIME")), "microseconds waited").unless(KSLWT),
+    dump("time_remaining_micro", I64, R::Special(S::TimeRemaining), "microseconds until the wait times out; -1: never").unless(KSLWT),
+    dump("total_time_waited_micro", U64, R::NotStored(NO_COLUMN), "microseconds waited in all"),
+    dump("heur_time_waited_micro", U64, R::NotStored(NO_COLUMN), "microseconds waited, with interrupted waits"),
+    dump("time_since_last_wait_micro", U64, R::Uint(row("KSLWTLTIME")), "microseconds since the last wait; 0 while waiting").unless(KSLWT),
+    both("service_name", "service_name", Text, R::Text(row("KSUSESVC")), "service").unless(COMPUTED),
     dump("sql_trace", Text, R::Flag(row("KSUSEFLG2"), 32, "ENABLED", "DISABLED"), "SQL trace"),
     dump("sql_trace_waits", Text, R::Flag(row("KSUSEFLG2"), 64, "TRUE", "FALSE"), "SQL trace with waits"),
     dump("sql_trace_binds", Text, R::Flag(row("KSUSEFLG2"), 128, "TRUE", "FALSE"), "SQL trace with binds"),
@@ -299,15 +413,24 @@ pub const COLUMNS: &[Column] = &[
     dump("creator_addr", Address, R::Raw(row("KSUSECRE")), "address of the process that created the session"),
     dump("creator_serial_no", U32, R::Uint(row("KSUSECSN")), "serial number of that process"),
     both("ecid", "ecid", Text, R::Text(row("KSUSEECID")), "execution context identifier"),
-    dump("sql_translation_profile_id", U32, R::Uint(row("KSUUDTXLP")), "SQL translation profile"),
-    dump("pga_tunable_mem", U64, R::Uint(row("KSUSEPGAAUTO")), "bytes of tunable PGA memory"),
-    dump("shard_ddl_status", Text, R::NotStored("the bit that holds it is not public"), "shard DDL"),
-    dump("con_id", U32, R::NotStored("X$KSUSE computes it when it is queried"), "container"),
+    dump("sql_translation_profile_id", U32, R::Uint(row("KSUUDTXLP")), "SQL translation profile").inferred("KSUUDTXLP, by its name"),
+    dump("pga_tunable_mem", U64, R::Uint(row("KSUSEPGAAUTO")), "bytes of tunable PGA memory").inferred("KSUSEPGAAUTO, by its name"),
+    dump("shard_ddl_status", Text, R::NotStored(NO_BIT), "shard DDL"),
+    both("con_id", "con_id", U32, R::Uint(row("CON_ID")), "container").unless("X$KSUSE makes it when it is queried; no place in memory is public"),
     dump("external_name", Text, R::Text(row("KSUSEXNM")), "external name of the user"),
-    dump("plsql_debugger_connected", Text, R::NotStored("the bit that holds it is not public"), "PL/SQL debugger"),
+    dump("plsql_debugger_connected", Text, R::NotStored(NO_BIT), "PL/SQL debugger"),
+    dump("drain_status", Text, R::NotStored(NO_COLUMN), "whether the session is being drained (21c and later)"),
+    dump("drain_deadline", Time, R::NotStored(NO_COLUMN), "until when it is drained (21c and later)"),
+    dump("drain_origin", Text, R::NotStored(NO_COLUMN), "what drains it (21c and later)"),
     both("session_kind", "session_kind", Text, R::Special(S::SessionKind), "USER, BACKGROUND or RECURSIVE"),
     both("in_v_session", "in_v_session", Bool, R::Special(S::InVSession), "whether V$SESSION shows the session"),
     both("sniped", "sniped", Bool, R::Special(S::Sniped), "ended by its profile's IDLE_TIME; 18c and later show INACTIVE"),
+    both("con_name", "con_name", Text, R::Text(row("KSUUDCON")), "container's name").inferred("KSUUDCON, by its name and place"),
+    both("os_pid", "os_pid", U32, R::Special(S::OsPid), "process id of the server process on its host; null without one"),
+    both("wait_observed_us", "wait_observed_us", U64, R::Special(S::WaitObserved), "microseconds for which this wait (SEQ#) has been watched: at least so long it lasts; null on CPU"),
+    dump("serves_sid", U32, R::Special(S::Serves(false)), "SID of the session that a recursive one works for"),
+    dump("serves_serial_no", U32, R::Special(S::Serves(true)), "its serial number"),
+    dump("age_s", U32, R::Special(S::Age), "seconds since logon, of a recursive session since it was made"),
     both("read_flags", "read_flags", Text, R::Special(S::ReadFlags), "what was noticed while reading: retried, torn, fault, implausible, sql_unproven, cpu_unsure"),
     sample("session_type", Text, R::Special(S::SessionType), "FOREGROUND or BACKGROUND"),
     sample("is_active", Bool, R::Special(S::IsActive), "counts for AAS: on CPU in a call, or waiting for an event that isn't idle"),
@@ -346,22 +469,49 @@ pub const CORE_NEEDS: &[Need] = &[
     row("sql_id_high"),
     via("KSUSESQL", "sql_id_high"),
     via("KSUSESQL", "sql_id_low"),
+    row("KSLWTINWAIT"),
+    row("KSLWTFLAGS"),
+    row("KSLWTSTIME"),
+    row("KSLWTLTIME"),
+    row("KSLWTTREM"),
 ];
 
 impl Column {
     /// The fields that the recipe reads.
     pub fn needs(&self) -> Vec<Need> {
-        match self.recipe {
+        self.recipe.needs()
+    }
+}
+
+impl Recipe {
+    fn needs(&self) -> Vec<Need> {
+        match *self {
             R::Uint(n) | R::UintNull(n, _) | R::Int(n) | R::Address(n) | R::Raw(n) => vec![n],
-            R::Text(n) | R::Time(n) | R::Code(n, _, _) | R::Bit(n, _) => vec![n],
-            R::Flag(n, _, _, _) | R::UintInPlsql(n) => vec![n],
+            R::Text(n) | R::Code(n, _, _) | R::Bit(n, _) | R::Since(n) => vec![n],
+            R::Flag(n, _, _, _) | R::Flags(n, _, _) | R::UintInPlsql(n) => vec![n],
+            R::Blocker(n, _) => vec![n],
+            R::Time(n) => vec![n, row("KSUSELTM")],
             R::UintIf(a, b) | R::CountedText(a, b) => vec![a, b],
             R::PlainSqlId(a, b, c) | R::CountedUint(a, b, c) => vec![a, b, c],
+            R::Either(a, b) => [a.needs(), b.needs()].concat(),
             R::ProcessAddress => vec![row("owner"), via("owner", "owner")],
-            R::Special(S::SecondsInWait) => vec![row("wait_stamp")],
-            R::Special(S::CommandName) => vec![row("KSUUDOCT")],
-            R::Special(S::TracePlanStats) => vec![row("KSUSEFLG2")],
-            R::RowAddress | R::Slot | R::SqlId | R::Special(_) | R::NotStored(_) => Vec::new(),
+            R::Special(special) => special.needs(),
+            R::RowAddress | R::Slot | R::SqlId | R::NotStored(_) => Vec::new(),
+        }
+    }
+}
+
+impl Special {
+    fn needs(self) -> Vec<Need> {
+        match self {
+            S::SecondsInWait => vec![row("wait_stamp")],
+            S::CommandName => vec![row("KSUUDOCT")],
+            S::TracePlanStats => vec![row("KSUSEFLG2")],
+            S::FailoverType => vec![row("KSUSEFT")],
+            S::Age => vec![row("KSUSELTM")],
+            S::WaitObserved => vec![row("KSUSESER")],
+            S::OwnersServer | S::OsPid | S::Serves(_) => OWNER.needs(),
+            _ => Vec::new(),
         }
     }
 }
@@ -388,38 +538,5 @@ pub fn needs_of(columns: &[&Column]) -> Vec<Need> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_unique_in_each_scope() {
-        for columns in [dump_columns(), sample_columns()] {
-            let mut names: Vec<_> = columns
-                .iter()
-                .map(|c| {
-                    if c.scope == Scope::Dump {
-                        c.name
-                    } else {
-                        c.ash
-                    }
-                })
-                .collect();
-            let count = names.len();
-            names.sort_unstable();
-            names.dedup();
-            assert_eq!(names.len(), count);
-        }
-    }
-
-    #[test]
-    fn names_and_help_are_well_formed() {
-        for c in COLUMNS {
-            let plain = |n: &str| {
-                n.chars()
-                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-            };
-            assert!(plain(c.name) && plain(c.ash), "{}", c.name);
-            assert!(!c.help.is_empty() && !c.help.ends_with('.'), "{}", c.name);
-        }
-    }
-}
+#[path = "columns_tests.rs"]
+mod tests;

@@ -5,11 +5,13 @@
 
 use std::collections::HashSet;
 
-use super::columns::Special;
+use super::columns::{Blocker, CORE_NEEDS, Special};
+use super::context::Context;
 use super::decoder::Row;
 use super::text::Charset;
 use super::value::Value;
-use crate::plan::{BoundPlan, Event, EventTable, FieldRef, Need, row};
+use crate::blueprint::Blueprint;
+use crate::plan::{BoundPlan, Event, EventTable, FieldRef, Need, row, times};
 use crate::walk::Quality;
 
 /// What all columns share.
@@ -18,6 +20,14 @@ pub struct Core {
     pub(super) events: std::sync::Arc<EventTable>,
     pub(super) commands: std::collections::BTreeMap<u32, String>,
     pub(super) status_mask: u64,
+    /// Bits of a packed blocker that hold the SID.
+    pub(super) blocker_bits: Option<u32>,
+    /// The value of KSUSEFT that is AUTO, in releases that have it.
+    pub(super) failover_auto: Option<u64>,
+    /// Whether waits are X$KSLWT's; else they are the row's own fields.
+    pub(super) kslwt: bool,
+    /// What the caller knows of rows beyond their words.
+    pub(super) context: Context,
     pub(super) fields: CoreFields,
     /// SQL_IDs that a handle or a text has proven.
     pub(super) confirmed: HashSet<u64>,
@@ -41,9 +51,81 @@ pub(super) struct CoreFields {
     pub(super) wait_stamp: Option<FieldRef>,
     pub(super) flag2: Option<FieldRef>,
     pub(super) command: Option<FieldRef>,
+    pub(super) failover: Option<FieldRef>,
+    pub(super) logon: Option<FieldRef>,
+    pub(super) serial: Option<FieldRef>,
+    pub(super) in_wait: Option<FieldRef>,
+    pub(super) wait_flags: Option<FieldRef>,
+    pub(super) wait_micros: Option<FieldRef>,
+    pub(super) since_micros: Option<FieldRef>,
+    pub(super) remaining: Option<FieldRef>,
 }
 
+impl CoreFields {
+    fn new(bound: &BoundPlan) -> CoreFields {
+        let place = |need: Need| bound.plan.field(need);
+        let core_need = |i: usize| place(CORE_NEEDS[i]);
+        CoreFields {
+            kind: place(row("KSUSEFLG")),
+            ordinal: core_need(0),
+            idle: core_need(1),
+            event: core_need(2),
+            wait: core_need(3),
+            seq: place(row("KSUSESEQ")),
+            model: core_need(4),
+            sql_address: core_need(5),
+            sql_hash: core_need(6),
+            sql_high: core_need(7),
+            handle_high: core_need(8),
+            handle_low: core_need(9),
+            in_wait: core_need(10),
+            wait_flags: core_need(11),
+            wait_micros: core_need(12),
+            since_micros: core_need(13),
+            remaining: core_need(14),
+            wait_stamp: place(row("wait_stamp")),
+            flag2: place(row("KSUSEFLG2")),
+            command: place(row("KSUUDOCT")),
+            failover: place(row("KSUSEFT")),
+            logon: place(row("KSUSELTM")),
+            serial: place(row("KSUSESER")),
+        }
+    }
+}
+
+/// Why one look shows no durations.
+const ONE_LOOK: &str = "one look shows no durations; a recording does";
+
 impl Core {
+    pub(super) fn new(blueprint: &Blueprint, bound: &BoundPlan, context: Context) -> Core {
+        let rows = blueprint
+            .array("sessions")
+            .and_then(|a| blueprint.strukt(&a.row));
+        let trusted = |name: &str| {
+            rows.and_then(|s| Some(bound.accepted.is_proven(&s.name, s.field(name)?)))
+                .unwrap_or(false)
+        };
+        let fields = CoreFields::new(bound);
+        let bits = blueprint.rule_u64("blocker_bits");
+        Core {
+            confirmed: HashSet::new(),
+            trusted: (trusted("sql_id_high"), trusted("prev_sql_id_high")),
+            charset: Charset::named(blueprint.charset.as_deref()),
+            events: bound.events.clone(),
+            commands: blueprint.dictionaries.commands.clone(),
+            status_mask: blueprint.rule_u64("status_mask").unwrap_or(0),
+            blocker_bits: bits.filter(|b| (1..31).contains(b)).map(|b| b as u32),
+            failover_auto: blueprint.rule_u64("failover_auto"),
+            kslwt: blueprint.rule_str("wait_rule") == Some("kslwt")
+                && fields.in_wait.is_some()
+                && fields.wait_flags.is_some()
+                && fields.wait_micros.is_some()
+                && fields.since_micros.is_some(),
+            context,
+            fields,
+        }
+    }
+
     pub(super) fn get(field: Option<FieldRef>, words: &[u64]) -> u64 {
         field.map_or(0, |f| f.uint(words))
     }
@@ -109,7 +191,20 @@ impl Core {
                 Err("the blueprint has no rule status_mask".into())
             }
             Special::Status | Special::Sniped => need(row("KSUSEIDL")),
+            Special::SecondsInWait if self.kslwt => Ok(()),
             Special::SecondsInWait => need(row("wait_stamp")),
+            Special::TimeRemaining => need(row("KSLWTTREM"))
+                .and_then(|()| need(row("KSLWTINWAIT")))
+                .and_then(|()| need(row("KSLWTFLAGS"))),
+            Special::FailoverType => need(row("KSUSEFT")),
+            Special::Age => need(row("KSUSELTM")),
+            Special::OwnersServer => self.context.missing_server(),
+            Special::OsPid => self.context.missing_pid(),
+            Special::Serves(_) if self.context.serves.is_none() => {
+                Err("it takes a look at all sessions".into())
+            }
+            Special::WaitObserved if self.context.watched.is_none() => Err(ONE_LOOK.into()),
+            Special::WaitObserved => need(row("KSUSESER")),
             Special::TracePlanStats => need(row("KSUSEFLG2")),
             Special::Event
             | Special::EventNow
@@ -153,7 +248,9 @@ impl Core {
                 }
                 .into(),
             ),
+            Special::State | Special::WaitTime if self.kslwt => self.kslwt_state(words, special),
             Special::State | Special::WaitTime => self.wait_state(words, special),
+            Special::SecondsInWait if self.kslwt => Value::Uint(self.kslwt_seconds(words)),
             Special::SecondsInWait => {
                 let now = r.wall_ns.div_euclid(1_000_000_000);
                 match Self::get(self.fields.wait_stamp, words) as i64 {
@@ -161,6 +258,26 @@ impl Core {
                     stamp => Value::Uint((now - stamp).max(0) as u64),
                 }
             }
+            Special::TimeRemaining => self.time_remaining(words),
+            Special::FailoverType => self.failover_type(words),
+            Special::OwnersServer => match r.server {
+                Some(word) => Value::Text(word.into()),
+                None => Value::Absent,
+            },
+            Special::OsPid => r.os_pid.map_or(Value::Null, |pid| Value::Uint(pid.into())),
+            Special::Serves(serial) => match r.serves {
+                Some(session) if serial => Value::Uint(session.1.into()),
+                Some(session) => Value::Uint(session.0.into()),
+                None => Value::Null,
+            },
+            Special::WaitObserved => r.observed_us.map_or(Value::Null, Value::Uint),
+            Special::Age => match self.logon(words) {
+                Some(logon) => {
+                    let now = r.wall_ns.div_euclid(1_000_000_000);
+                    Value::Uint((now - logon).max(0) as u64)
+                }
+                None => Value::Null,
+            },
             Special::CommandName => {
                 let code = Self::get(self.fields.command, words) as u32;
                 match self.commands.get(&code) {
@@ -225,6 +342,42 @@ impl Core {
         match special {
             Special::State => Value::Text(state.into()),
             _ => Value::Int(time),
+        }
+    }
+
+    /// Seconds since the epoch of the row's logon.
+    pub(super) fn logon(&self, words: &[u64]) -> Option<i64> {
+        let mut bytes = [0u8; 7];
+        let n = self.fields.logon?.bytes(words, &mut bytes);
+        times::date7(&bytes[..n])
+    }
+
+    /// FAILOVER_TYPE (GV$SESSION texts); AUTO exists in releases whose blueprint has the rule.
+    fn failover_type<'a>(&self, words: &[u64]) -> Value<'a> {
+        let word = match Self::get(self.fields.failover, words) {
+            2 => "SESSION",
+            4 => "SELECT",
+            8 => "TRANSACTIONAL",
+            code if self.failover_auto == Some(code) => "AUTO",
+            _ => "NONE",
+        };
+        Value::Text(word.into())
+    }
+
+    /// A part of KSUSEBLOCKER or KSUSEFBLOCKER: five codes, else instance and SID packed with the
+    /// release's number of bits for the SID (16 before 18c, 18 after; GV$SESSION texts).
+    pub(super) fn blocker<'a>(packed: u64, bits: u32, part: Blocker) -> Value<'a> {
+        let code = match packed {
+            0xFFFF_FFFD..=0xFFFF_FFFF => Some("UNKNOWN"),
+            0xFFFF_FFFC => Some("NO HOLDER"),
+            0xFFFF_FFFB => Some("NOT IN WAIT"),
+            _ => None,
+        };
+        match (part, code) {
+            (Blocker::Status, code) => Value::Text(code.unwrap_or("VALID").into()),
+            (_, Some(_)) => Value::Null,
+            (Blocker::Instance, None) => Value::Uint((packed & 0x7FFF_FFFF) >> bits),
+            (Blocker::Session, None) => Value::Uint(packed & ((1 << bits) - 1)),
         }
     }
 

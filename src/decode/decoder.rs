@@ -1,25 +1,31 @@
 //! Recipes compiled against one bound plan.
 //!
 //! A [`Decoder`] holds, for each asked column, either a closure from a scratch row to a value or the
-//! reason why the column can't be had on this instance. Version rules (`status_mask`) are read from
-//! the blueprint when it is made.
+//! reason why the column can't be had on this instance. Version rules are read from the blueprint
+//! when it is made.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
-use super::columns::{CORE_NEEDS, Column, Recipe};
-use super::core::{Core, CoreFields};
-use super::dates;
-use super::text::{Charset, before_nul};
+use super::columns::{Column, Recipe};
+use super::context::{Context, Owner};
+use super::core::Core;
+use super::text::before_nul;
 use super::value::Value;
 use crate::blueprint::model::{Blueprint, Stored};
 use crate::memory::TargetAddr;
-use crate::plan::{BoundPlan, FieldRef, Need, handle, row};
+use crate::plan::{BoundPlan, FieldRef, Need, handle, row, times, via};
 use crate::walk::{Frame, Quality};
 
 /// Longest inline or pointed-to text of a row, in bytes.
 const MAX_TEXT: usize = 1024;
 
 type Op = Box<dyn for<'a> Fn(&'a Core, &Row<'a>) -> Value<'a> + Send + Sync>;
+
+/// A compiled recipe, and whether it is the second choice of two.
+struct Compiled {
+    op: Op,
+    second: bool,
+}
 
 /// One row of a frame, on its way to values.
 #[derive(Clone, Copy, Debug)]
@@ -36,59 +42,51 @@ pub struct Row<'a> {
     pub wall_ns: i64,
     /// Its confirmed SQL_ID as a number.
     pub sql_id: Option<u64>,
+    /// Process id of its server process.
+    pub os_pid: Option<u32>,
+    /// SERVER by that process.
+    pub server: Option<&'static str>,
+    /// SID and serial number of the session that it works for, if it is a recursive one.
+    pub serves: Option<(u32, u32)>,
+    /// For how long its wait has been watched, in microseconds.
+    pub observed_us: Option<u64>,
 }
 
 /// Decodes the rows of one bound plan.
 pub struct Decoder {
     core: Core,
-    columns: Vec<(&'static Column, Result<Op, String>)>,
+    columns: Vec<(&'static Column, Result<Compiled, String>)>,
+    process: ProcessOf,
     addrs: Vec<TargetAddr>,
 }
 
 impl Decoder {
-    /// Compiles the columns' recipes.
+    /// Compiles the columns' recipes; nothing is known beyond the rows themselves.
     pub fn new(blueprint: &Blueprint, bound: &BoundPlan, columns: &[&'static Column]) -> Decoder {
-        let place = |need: Need| bound.plan.field(need);
-        let core_need = |i: usize| place(CORE_NEEDS[i]);
-        let rows = blueprint
-            .array("sessions")
-            .and_then(|a| blueprint.strukt(&a.row));
-        let trusted = |name: &str| {
-            rows.and_then(|s| Some(bound.accepted.is_proven(&s.name, s.field(name)?)))
-                .unwrap_or(false)
-        };
-        let core = Core {
-            confirmed: HashSet::new(),
-            trusted: (trusted("sql_id_high"), trusted("prev_sql_id_high")),
-            charset: Charset::named(blueprint.charset.as_deref()),
-            events: bound.events.clone(),
-            commands: blueprint.dictionaries.commands.clone(),
-            status_mask: blueprint.rule_u64("status_mask").unwrap_or(0),
-            fields: CoreFields {
-                kind: place(row("KSUSEFLG")),
-                ordinal: core_need(0),
-                idle: core_need(1),
-                event: core_need(2),
-                wait: core_need(3),
-                seq: place(row("KSUSESEQ")),
-                model: core_need(4),
-                sql_address: core_need(5),
-                sql_hash: core_need(6),
-                sql_high: core_need(7),
-                handle_high: core_need(8),
-                handle_low: core_need(9),
-                wait_stamp: place(row("wait_stamp")),
-                flag2: place(row("KSUSEFLG2")),
-                command: place(row("KSUUDOCT")),
-            },
-        };
+        Decoder::within(blueprint, bound, columns, Context::unknown())
+    }
+
+    /// Compiles the columns' recipes, with what the caller knows beyond the rows.
+    pub fn within(
+        blueprint: &Blueprint,
+        bound: &BoundPlan,
+        columns: &[&'static Column],
+        context: Context,
+    ) -> Decoder {
+        let core = Core::new(blueprint, bound, context);
         let compiled = columns
             .iter()
-            .map(|c| (*c, compile(c, bound, &core)))
+            .map(|c| {
+                (
+                    *c,
+                    compile(&c.recipe, bound, &core).map_err(|e| reason(c, &e)),
+                )
+            })
             .collect();
         Decoder {
             core,
             columns: compiled,
+            process: ProcessOf::new(bound),
             addrs: bound.rows.addrs.clone(),
         }
     }
@@ -103,6 +101,49 @@ impl Decoder {
         self.columns
             .iter()
             .filter_map(|(c, op)| op.as_ref().err().map(|why| (*c, why.as_str())))
+    }
+
+    /// Columns that are inferred on this instance, and how.
+    pub fn inferred(&self) -> impl Iterator<Item = (&'static Column, &'static str)> {
+        self.columns.iter().filter_map(|(c, op)| {
+            let either = matches!(c.recipe, Recipe::Either(..));
+            let holds = op.as_ref().is_ok_and(|op| op.second || !either);
+            (holds && !c.inferred.is_empty()).then_some((*c, c.inferred))
+        })
+    }
+
+    /// The process that owns a row's session, if the caller has yet to say what it is.
+    pub fn unknown_process(&self, words: &[u64], slot: u32) -> Option<TargetAddr> {
+        let process = self.process.of(words).filter(|p| *p != 0)?;
+        let known = self.core.context.owner(slot, self.serial(words), process);
+        known.is_none().then_some(TargetAddr(process))
+    }
+
+    /// Says what the process of a row's session is.
+    pub fn set_owner(&mut self, words: &[u64], slot: u32, owner: Owner) {
+        let (serial, process) = (self.serial(words), self.process.of(words).unwrap_or(0));
+        self.core.context.set_owner(slot, serial, process, owner);
+    }
+
+    /// Says for which session (SID, serial number) each slot works.
+    pub fn set_serves(&mut self, serves: HashMap<u32, (u32, u32)>) {
+        self.core.context.serves = Some(serves);
+    }
+
+    /// Owner of a row's session, and the process that the owner is or belongs to.
+    pub fn owners(&self, words: &[u64]) -> (Option<TargetAddr>, Option<TargetAddr>) {
+        let owner = self.process.owner.map(|o| TargetAddr(o.uint(words)));
+        (owner, self.process.of(words).map(TargetAddr))
+    }
+
+    /// SERIAL# of a row.
+    pub fn serial(&self, words: &[u64]) -> u64 {
+        Core::get(self.core.fields.serial, words)
+    }
+
+    /// Whether a row is a recursive session, which V$SESSION hides.
+    pub fn is_recursive(&self, words: &[u64]) -> bool {
+        self.core.kind(words) & 1 == 0
     }
 
     /// A proven SQL_ID: rows that show it need no other confirmation from now on.
@@ -131,6 +172,14 @@ impl Decoder {
                 None
             }
         };
+        let serial = self.serial(words);
+        let process = self.process.of(words);
+        let wait =
+            (self.core.waiting(words)).then(|| (serial, Core::get(self.core.fields.seq, words)));
+        let now_ns = frame.mono_ns + u64::from(frame.off_ns[i]);
+        let observed_us = self.core.context.watch(slot, wait, now_ns);
+        let context = &self.core.context;
+        let owner = process.and_then(|p| context.owner(slot, serial, p));
         Row {
             words,
             slot,
@@ -142,13 +191,20 @@ impl Decoder {
             quality: quality.with(self.core.judge(words, slot)),
             wall_ns: frame.wall_ns + i64::from(frame.off_ns[i]),
             sql_id,
+            os_pid: owner.and_then(|o| o.os_pid),
+            server: match process {
+                Some(0) => Some("NONE"),
+                _ => owner.and_then(Owner::server),
+            },
+            serves: context.serves.as_ref().and_then(|s| s.get(&slot).copied()),
+            observed_us,
         }
     }
 
     /// The values of a row, in the columns' order.
     pub fn values<'a>(&'a self, row: &'a Row<'a>) -> impl Iterator<Item = Value<'a>> + 'a {
         self.columns.iter().map(move |(_, op)| match op {
-            Ok(op) => op(&self.core, row),
+            Ok(compiled) => (compiled.op)(&self.core, row),
             Err(_) => Value::Absent,
         })
     }
@@ -156,7 +212,7 @@ impl Decoder {
     /// The value of column `c` of a row.
     pub fn value<'a>(&'a self, c: usize, row: &Row<'a>) -> Value<'a> {
         match self.columns.get(c) {
-            Some((_, Ok(op))) => op(&self.core, row),
+            Some((_, Ok(compiled))) => (compiled.op)(&self.core, row),
             _ => Value::Absent,
         }
     }
@@ -193,14 +249,74 @@ fn faulted(field: FieldRef, words: &[u64]) -> bool {
         .is_some_and(|n| words.first().copied().unwrap_or(0) >> n & 1 != 0)
 }
 
-fn compile(column: &Column, bound: &BoundPlan, core: &Core) -> Result<Op, String> {
+/// Where the process of a session is said.
+struct ProcessOf {
+    process: Option<FieldRef>,
+    owner: Option<FieldRef>,
+    above: Option<FieldRef>,
+}
+
+impl ProcessOf {
+    fn new(bound: &BoundPlan) -> ProcessOf {
+        ProcessOf {
+            process: bound.plan.field(row("KSUSEPRO")),
+            owner: bound.plan.field(row("owner")),
+            above: bound.plan.field(via("owner", "owner")),
+        }
+    }
+
+    /// KSUSEPRO where it is stored. Else the owner, or what owns it: the rule of a public 19c
+    /// sampler. `None`: not to be had in this row.
+    fn of(&self, words: &[u64]) -> Option<u64> {
+        if let Some(process) = self.process {
+            return Some(process.uint(words));
+        }
+        let (owner, above) = (self.owner?, self.above?);
+        if faulted(above, words) {
+            return None;
+        }
+        Some(match (owner.uint(words), above.uint(words)) {
+            (owner, 0) => owner,
+            (0, _) => 0,
+            (_, above) => above,
+        })
+    }
+}
+
+/// The reason of absence: the column's own, which the manual lists, then what the blueprint says.
+fn reason(column: &Column, found: &str) -> String {
+    match column.unless {
+        "" => found.to_owned(),
+        unless => format!("{unless}; {found}"),
+    }
+}
+
+fn compile(recipe: &Recipe, bound: &BoundPlan, core: &Core) -> Result<Compiled, String> {
+    let Recipe::Either(first, second) = recipe else {
+        let op = op(recipe, bound, core)?;
+        return Ok(Compiled { op, second: false });
+    };
+    let why = match compile(first, bound, core) {
+        Ok(compiled) => return Ok(compiled),
+        Err(why) => why,
+    };
+    match compile(second, bound, core) {
+        Ok(compiled) => Ok(Compiled {
+            second: true,
+            ..compiled
+        }),
+        Err(also) => Err(format!("{why}; {also}")),
+    }
+}
+
+fn op(recipe: &Recipe, bound: &BoundPlan, core: &Core) -> Result<Op, String> {
     let need = |n: Need| {
         bound
             .plan
             .field(n)
             .ok_or_else(|| bound.plan.why_absent(n).to_owned())
     };
-    Ok(match column.recipe {
+    Ok(match *recipe {
         Recipe::NotStored(why) => return Err(why.to_owned()),
         Recipe::RowAddress => Box::new(|_, r| Value::Address(r.addr.0)),
         Recipe::Slot => Box::new(|_, r| Value::Uint(u64::from(r.slot) + 1)),
@@ -221,6 +337,15 @@ fn compile(column: &Column, bound: &BoundPlan, core: &Core) -> Result<Op, String
         Recipe::Flag(n, mask, yes, no) => number(need(n)?, move |v| {
             Value::Text(if v & mask != 0 { yes } else { no }.into())
         }),
+        Recipe::Flags(n, masks, none) => number(need(n)?, move |v| {
+            let word = masks.iter().find(|(mask, _)| v & mask != 0);
+            Value::Text(word.map_or(none, |(_, word)| *word).into())
+        }),
+        Recipe::Blocker(n, part) => {
+            let field = need(n)?;
+            let bits = core.blocker_bits.ok_or(NO_PACKING)?;
+            number(field, move |v| Core::blocker(v, bits, part))
+        }
         Recipe::Code(n, codes, other) => number(need(n)?, move |v| {
             let word = codes.iter().find(|(code, _)| *code == v);
             Value::Text(word.map_or(other, |(_, word)| *word).into())
@@ -230,6 +355,7 @@ fn compile(column: &Column, bound: &BoundPlan, core: &Core) -> Result<Op, String
             Box::new(move |_, r| Value::Int(field.int(r.words)))
         }
         Recipe::Text(n) => text(need(n)?),
+        Recipe::Since(n) => since(need(n)?)?,
         Recipe::CountedText(t, len) => counted_text(need(t)?, need(len)?),
         Recipe::CountedUint(n, t, len) => {
             let (field, text, length) = (need(n)?, need(t)?, need(len)?);
@@ -260,10 +386,12 @@ fn compile(column: &Column, bound: &BoundPlan, core: &Core) -> Result<Op, String
                 }
             })
         }
-        Recipe::ProcessAddress => process_address(
-            need(row("owner"))?,
-            need(crate::plan::via("owner", "owner"))?,
-        ),
+        Recipe::ProcessAddress => {
+            need(row("owner"))?;
+            need(via("owner", "owner"))?;
+            process_address(ProcessOf::new(bound))
+        }
+        Recipe::Either(..) => compile(recipe, bound, core)?.op,
         Recipe::SqlId => {
             need(row("sql_id_high"))?;
             need(row("KSUSESQH"))?;
@@ -345,16 +473,23 @@ fn shown<'a>(core: &Core, bytes: &[u8]) -> Value<'a> {
     Value::Text(core.charset.decode(bytes).into_owned().into())
 }
 
+/// A 4-byte time that lies before the session's logon or after now is none of this session's.
 fn time(field: FieldRef) -> Result<Op, String> {
     match field.stored {
         Stored::Date7 => Ok(Box::new(move |_, r| {
             let mut bytes = [0u8; 7];
             let n = field.bytes(r.words, &mut bytes);
-            dates::date7(&bytes[..n]).map_or(Value::Null, Value::Time)
+            times::date7(&bytes[..n]).map_or(Value::Null, Value::Time)
         })),
-        Stored::Epoch4 => Ok(number(field, |v| match v {
-            0 => Value::Null,
-            v => Value::Time(v as i64),
+        form @ (Stored::Epoch4 | Stored::Packed4) => Ok(Box::new(move |c, r| {
+            let value = field.uint(r.words) as u32;
+            let now = r.wall_ns.div_euclid(1_000_000_000);
+            let logon = c.logon(r.words).unwrap_or(i64::MIN);
+            match times::seconds(value, form) {
+                _ if value == 0 => Value::Null,
+                Some(time) if times::is_between(time, logon, now) => Value::Time(time),
+                _ => Value::Absent,
+            }
         })),
         other => Err(format!(
             "the blueprint stores it as {other:?}, which is no date"
@@ -362,16 +497,28 @@ fn time(field: FieldRef) -> Result<Op, String> {
     }
 }
 
-/// Owner rule of a public 19c sampler: the owner is the process, or something whose owner is it.
-fn process_address(owner: FieldRef, above: FieldRef) -> Op {
-    Box::new(move |_, r| {
-        if faulted(above, r.words) {
-            return Value::Absent;
+fn since(field: FieldRef) -> Result<Op, String> {
+    let form = field.stored;
+    if !matches!(form, Stored::Epoch4 | Stored::Packed4) {
+        return Err(format!(
+            "the blueprint stores it as {form:?}, which is no time"
+        ));
+    }
+    Ok(Box::new(move |_, r| {
+        let now = r.wall_ns.div_euclid(1_000_000_000);
+        match times::seconds(field.uint(r.words) as u32, form) {
+            Some(time) => Value::Uint((now - time).max(0) as u64),
+            None => Value::Null,
         }
-        match (owner.uint(r.words), above.uint(r.words)) {
-            (0, _) => Value::Raw(0),
-            (owner, 0) => Value::Address(owner),
-            (_, above) => Value::Address(above),
-        }
+    }))
+}
+
+fn process_address(process: ProcessOf) -> Op {
+    Box::new(move |_, r| match process.of(r.words) {
+        None => Value::Absent,
+        Some(0) => Value::Raw(0),
+        Some(process) => Value::Address(process),
     })
 }
+
+const NO_PACKING: &str = "the blueprint has no rule blocker_bits";

@@ -2,19 +2,24 @@
 //!
 //! For: the one table of columns ([`columns`]: name, unit, type, help, recipe), from which dump,
 //! recording and reports take theirs; the recipes ([`decoder`]); character sets ([`text`]); dates
-//! ([`dates`]).
+//! ([`dates`]); what is known beyond a row ([`context`]).
 //!
 //! Not for: reading memory. What a recipe needs was copied by `walk`.
 //!
 //! Callers: `sample`, `record` (through Arrow batches), `cli`.
 
 pub mod columns;
+pub mod context;
 mod core;
 pub mod dates;
 pub mod decoder;
+#[cfg(test)]
+mod golden_tests;
+mod kslwt;
 pub mod text;
 pub mod value;
 
 pub use columns::{COLUMNS, Column, Kind, Scope};
+pub use context::{Context, Owner};
 pub use decoder::{Decoder, Row};
 pub use value::Value;

@@ -142,7 +142,14 @@ impl Builder<'_> {
     fn resolve(&self, strukt: &Struct, name: &str) -> Result<(Field, u64), String> {
         if let Some(field) = strukt.field(name) {
             return match self.accepted.offset(&strukt.name, field) {
-                Ok(offset) => Ok((field.clone(), offset)),
+                Ok(offset) => {
+                    let stored = self.accepted.stored(&strukt.name, field);
+                    let field = Field {
+                        stored,
+                        ..field.clone()
+                    };
+                    Ok((field, offset))
+                }
                 Err(why) => Err(why),
             };
         }

@@ -10,7 +10,9 @@
 
 pub mod attach;
 pub mod choose;
+pub mod owners;
 pub mod pacer;
+pub mod recursives;
 pub mod rows;
 pub mod sampler;
 pub mod snapshot;
@@ -18,6 +20,7 @@ pub mod sql_texts;
 
 pub use attach::{AttachError, Attachment, Source, is_oracle};
 pub use choose::Selected;
+pub use owners::Owners;
 pub use pacer::{Jitter, Pacer};
 pub use rows::{SampleRows, tick_schema};
 pub use sampler::{Ended, RunStats, Sampler, SamplerOptions};

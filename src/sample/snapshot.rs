@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json, json};
 
 use super::attach::{AttachError, Attachment};
+use super::owners::Owners;
 use super::pacer::{monotonic_ns, wall_ns};
+use super::recursives::served;
 use super::sql_texts::SqlTexts;
 use crate::decode::columns::{dump_columns, needs_of};
 use crate::decode::text::Charset;
@@ -33,7 +35,10 @@ impl Snapshot {
     pub fn take(attachment: &Attachment, with_text: bool) -> Result<Snapshot, AttachError> {
         let columns = dump_columns();
         let bound = attachment.bind_sessions(&needs_of(&columns))?;
-        let mut decoder = Decoder::new(&attachment.blueprint, &bound, &columns);
+        let owners = Owners::new(attachment);
+        let context = owners.context().serving();
+        let mut decoder = Decoder::within(&attachment.blueprint, &bound, &columns, context);
+        let rows = bound.rows.addrs.clone();
         let mut walker = Walker::new(bound, Select::Used).ok_or_else(|| attachment.lacks_gate())?;
         let mut frame = walker.frame();
         let start = monotonic_ns();
@@ -41,6 +46,9 @@ impl Snapshot {
         frame.wall_ns = wall_ns();
         walker.sweep(&mut frame, || monotonic_ns() - start);
         frame.walk_ns = monotonic_ns() - start;
+        owners.look(&frame, &mut decoder);
+        let serves = served(&frame, &decoder, &rows);
+        decoder.set_serves(serves);
         let texts = with_text
             .then(|| texts(attachment, &frame, &mut decoder))
             .flatten();
@@ -79,6 +87,7 @@ fn texts(attachment: &Attachment, frame: &Frame, decoder: &mut Decoder) -> Optio
 
 fn meta(attachment: &Attachment, decoder: &Decoder, frame: &Frame) -> Map<String, Json> {
     let absent: BTreeMap<&str, &str> = decoder.absent().map(|(c, why)| (c.name, why)).collect();
+    let inferred: BTreeMap<&str, &str> = decoder.inferred().map(|(c, how)| (c.name, how)).collect();
     let document = json!({
         "instance_name": attachment.name,
         "blueprint_id": attachment.blueprint.id,
@@ -93,10 +102,32 @@ fn meta(attachment: &Attachment, decoder: &Decoder, frame: &Frame) -> Map<String
         "in_use": frame.len(),
         "torn": frame.torn,
         "faulted": frame.faulted,
+        "charset": attachment.blueprint.charset,
+        "charset_problem": Charset::problem(attachment.blueprint.charset.as_deref()),
+        "recursive": recursive(decoder, frame),
         "absent": absent,
+        "inferred": inferred,
     });
     match document {
         Json::Object(meta) => meta,
         _ => Map::new(),
     }
+}
+
+/// How many slots the sessions take that V$SESSION hides.
+fn recursive(decoder: &Decoder, frame: &Frame) -> Json {
+    let rows = (0..frame.len()).map(|i| frame.row(i));
+    let hidden: Vec<&[u64]> = rows.filter(|words| decoder.is_recursive(words)).collect();
+    let alone = |words: &&&[u64]| decoder.owners(words).1.is_some_and(|p| p.0 == 0);
+    json!({
+        "count": hidden.len(),
+        "without_process": hidden.iter().filter(alone).count(),
+        "share_of_slots": share(hidden.len(), frame.seen as usize + frame.faulted as usize),
+        "share_of_used": share(hidden.len(), frame.len()),
+    })
+}
+
+/// A part of a whole to four digits; 0 of nothing.
+pub fn share(part: usize, whole: usize) -> f64 {
+    (part as f64 / whole.max(1) as f64 * 10_000.0).round() / 10_000.0
 }

@@ -8,7 +8,21 @@ use crate::support::{Sim, json, sgascope, shared};
 
 /// Columns of our own that the simulator doesn't account for, and columns that it leaves to the
 /// reader's clock.
-const OWN: [&str; 4] = ["saddr", "seconds_in_wait", "read_flags", "sql_text"];
+const OWN: [&str; 6] = [
+    "saddr",
+    "seconds_in_wait",
+    "last_call_et",
+    "age_s",
+    "read_flags",
+    "sql_text",
+];
+
+/// Columns that count from a time, which the simulator accounts for.
+const SINCE: [(&str, &str); 3] = [
+    ("_wait_stamp", "seconds_in_wait"),
+    ("_call_stamp", "last_call_et"),
+    ("_logon", "age_s"),
+];
 
 fn by_sid(document: &Value) -> BTreeMap<u64, &Value> {
     let sessions = document["sessions"].as_array().unwrap();
@@ -31,8 +45,8 @@ pub fn compare(dump: &Value, expected: &Value) -> usize {
     for (sid, want) in &wanted {
         let have = found[sid].as_object().unwrap();
         for (column, value) in want.as_object().unwrap() {
-            if column == "_wait_stamp" {
-                let shown = have["seconds_in_wait"].as_i64();
+            if let Some((_, since)) = SINCE.iter().find(|(stamp, _)| stamp == column) {
+                let shown = have[*since].as_i64();
                 let stamp = value.as_i64().unwrap();
                 let real = now.as_second() - stamp;
                 // a session that never waited has no stamp
@@ -43,7 +57,7 @@ pub fn compare(dump: &Value, expected: &Value) -> usize {
                 if right {
                     equal += 1;
                 } else {
-                    wrong.push(format!("{sid}.seconds_in_wait: {shown:?}, not {real}"));
+                    wrong.push(format!("{sid}.{since}: {shown:?}, not {real}"));
                 }
                 continue;
             }

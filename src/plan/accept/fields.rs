@@ -100,6 +100,7 @@ impl Trial<'_> {
             }
             Accept::TextAndLength => self.text_and_length(pointer, field),
             Accept::PointedText => Some(self.pointed_text(pointer, field.max.unwrap_or(64))),
+            Accept::NameText => self.name_text(at, field.size),
             Accept::PidText => {
                 let mut text = [0u8; 8];
                 self.space.read(at, &mut text).ok()?;
@@ -112,11 +113,25 @@ impl Trial<'_> {
             | Accept::SqlId
             | Accept::SqlText
             | Accept::EventNumber
+            | Accept::Time4
             | Accept::UsedFlag
             | Accept::NameTable
             | Accept::SessionRow
             | Accept::CounterCount => None,
         }
+    }
+
+    /// Whether a name stands there; empty text is no evidence.
+    fn name_text(&self, at: TargetAddr, size: u64) -> Option<bool> {
+        let mut bytes = [0u8; 128];
+        let n = (size as usize).min(bytes.len());
+        if self.space.read(at, &mut bytes[..n]).is_err() {
+            return Some(false);
+        }
+        let used = bytes[..n].iter().position(|b| *b == 0).unwrap_or(n);
+        let (first, rest) = bytes[..used].split_first()?;
+        let plain = |b: &u8| b.is_ascii_alphanumeric() || b"_$#".contains(b);
+        Some(first.is_ascii_alphabetic() && rest.iter().all(plain))
     }
 
     fn owner_is_process(&self, owner: TargetAddr, offset: u64) -> bool {

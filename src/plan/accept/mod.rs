@@ -11,13 +11,14 @@ mod fields;
 pub mod invariants;
 mod proofs;
 mod search;
+mod times;
 
 use std::collections::BTreeMap;
 
 use super::PlanError;
 use super::arrays::{self, RowTable, read_uint};
 use super::handle::HandleLayout;
-use crate::blueprint::model::{Accept, Blueprint, Field, Struct};
+use crate::blueprint::model::{Accept, Blueprint, Field, Stored, Struct};
 use crate::memory::{AddressSpace, TargetAddr};
 
 /// Rows that a field's test looks at.
@@ -65,9 +66,16 @@ pub struct Accepted {
     /// Number of per-session statistics, where found.
     pub statistics: Option<u64>,
     verdicts: BTreeMap<(String, String), Verdict>,
+    forms: BTreeMap<(String, String), Stored>,
 }
 
 impl Accepted {
+    /// How a field is stored: as live rows have shown, else as the blueprint says.
+    pub fn stored(&self, strukt: &str, field: &Field) -> Stored {
+        let shown = self.forms.get(&(strukt.to_owned(), field.name.clone()));
+        shown.copied().unwrap_or(field.stored)
+    }
+
     /// Whether live rows have passed the field's test, or it needs none.
     pub fn is_proven(&self, strukt: &str, field: &Field) -> bool {
         let verdict = self.verdicts.get(&(strukt.to_owned(), field.name.clone()));
@@ -78,7 +86,7 @@ impl Accepted {
     ///
     /// A field that no row could test at attach (an idle instance shows no statement) may be read
     /// all the same if each of its values proves itself: a SQL_ID by its handle or by MD5, a text by
-    /// the length beside it. `decode` then shows proven values only.
+    /// the length beside it, a time by the logon before it. `decode` then shows proven values only.
     pub fn offset(&self, strukt: &str, field: &Field) -> Result<u64, String> {
         if field.accept.is_none() {
             return Ok(field.offset);
@@ -121,7 +129,7 @@ impl Accepted {
 fn proves_itself(field: &Field) -> bool {
     matches!(
         field.accept,
-        Some(Accept::SqlId | Accept::SqlText | Accept::TextAndLength)
+        Some(Accept::SqlId | Accept::SqlText | Accept::TextAndLength | Accept::Time4)
     )
 }
 
@@ -141,6 +149,7 @@ pub fn accept(blueprint: &Blueprint, space: &dyn AddressSpace) -> Result<Accepte
     trial.processes();
     let used = trial.used_rows();
     trial.handles(&used);
+    trial.times(&used);
     trial.row_fields(&used);
     Ok(trial.accepted)
 }

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use crate::engine::fields::{Num, ProcNum, ProcText, Text};
-use crate::engine::stage::{NO_CHILD, Process, SNIPED, Session, Stage, USER};
+use crate::engine::stage::{NO_CHILD, Process, RECURSIVE, SNIPED, Session, Stage, USER};
 use crate::names::WAIT_CLASSES;
 use crate::sql;
 
@@ -37,7 +37,7 @@ fn session(stage: &Stage, i: usize, s: &Session) -> Row {
     let mut row = Row::new();
     identity(&mut row, stage, i, s);
     statements(&mut row, s);
-    program_state(&mut row, s);
+    program_state(&mut row, stage, s);
     waits(&mut row, stage, s);
     settings(&mut row, s);
     put(&mut row, "session_kind", json!(s.kind()));
@@ -47,7 +47,14 @@ fn session(stage: &Stage, i: usize, s: &Session) -> Row {
         json!(s.num(Num::Flags) & USER != 0),
     );
     put(&mut row, "sniped", json!(s.num(Num::Idle) & SNIPED != 0));
-    put(&mut row, "_wait_stamp", json!(s.num(Num::WaitStamp)));
+    beyond_the_row(&mut row, stage, s);
+    if stage.instance.layout.is_revealed() {
+        revealed(&mut row, stage, s);
+    } else {
+        put(&mut row, "server", json!(server(stage, s)));
+        put(&mut row, "_wait_stamp", json!(s.num(Num::WaitStamp)));
+        put(&mut row, "_call_stamp", json!(s.num(Num::CallStamp)));
+    }
     row
 }
 
@@ -118,7 +125,8 @@ fn statements(row: &mut Row, s: &Session) {
     put(row, "plsql_subprogram_id", gated(n(Num::Subprogram)));
 }
 
-fn program_state(row: &mut Row, s: &Session) {
+fn program_state(row: &mut Row, stage: &Stage, s: &Session) {
+    let auto = stage.instance.layout.status_mask == 9;
     put(row, "module", nullable(&s.module));
     put(row, "module_hash", json!(s.module_hash));
     put(row, "action", nullable(&s.action));
@@ -139,7 +147,8 @@ fn program_state(row: &mut Row, s: &Session) {
         2 => "SESSION",
         4 => "SELECT",
         8 => "TRANSACTIONAL",
-        32 => "AUTO",
+        // from 18c on
+        32 if auto => "AUTO",
         _ => "NONE",
     };
     let failover_method = match s.num(Num::FailoverMethod) {
@@ -234,7 +243,7 @@ fn settings(row: &mut Row, s: &Session) {
 }
 
 /// PADDR: the owner, or the owner's owner when the owner is a session.
-fn process_address(stage: &Stage, s: &Session) -> u64 {
+pub fn process_address(stage: &Stage, s: &Session) -> u64 {
     let owner = s.num(Num::Owner);
     let parent = stage
         .instance
@@ -243,6 +252,132 @@ fn process_address(stage: &Stage, s: &Session) -> u64 {
         .iter()
         .position(|a| *a == owner);
     parent.map_or(owner, |i| stage.sessions[i].num(Num::Owner))
+}
+
+/// What a reader learns from other rows: the process, and the session that a recursive one works for.
+fn beyond_the_row(row: &mut Row, stage: &Stage, s: &Session) {
+    put(row, "con_name", text(s, Text::Container));
+    put(row, "_logon", json!(s.num(Num::Logon)));
+    let process = owning_process(stage, s);
+    let spid = process.and_then(|p| p.text(ProcText::Spid).parse::<u32>().ok());
+    put(row, "os_pid", json!(spid));
+    let address = process_address(stage, s);
+    let hidden = s.num(Num::Flags) & USER == 0 && s.num(Num::Flags) & RECURSIVE != 0;
+    let served = stage.sessions.iter().enumerate().find(|(i, other)| {
+        let owns = stage.instance.places.sessions[*i] == s.num(Num::Owner);
+        let shares = address != 0 && process_address(stage, other) == address;
+        other.is_in_use() && other.num(Num::Flags) & USER != 0 && (owns || shares)
+    });
+    let served = served.filter(|_| hidden);
+    put(row, "serves_sid", json!(served.map(|(i, _)| i + 1)));
+    let serial = served.map(|(_, other)| other.num(Num::Serial));
+    put(row, "serves_serial_no", json!(serial));
+}
+
+fn owning_process<'a>(stage: &'a Stage, s: &Session) -> Option<&'a Process> {
+    let address = process_address(stage, s);
+    let places = &stage.instance.places.processes;
+    let p = places.iter().position(|a| *a == address)?;
+    stage.processes.get(p)
+}
+
+/// SERVER from the process, as V$SESSION documents it.
+fn server(stage: &Stage, s: &Session) -> &'static str {
+    let Some(process) = owning_process(stage, s) else {
+        return "NONE";
+    };
+    let program = process.text(ProcText::Program);
+    match program.rsplit_once(" (") {
+        _ if process.text(ProcText::Spid).is_empty() => "PSEUDO",
+        Some((_, "S000)")) => "SHARED",
+        Some((_, "D000)")) => "NONE",
+        Some((_, "L001)" | "N002)")) => "POOLED",
+        _ => "DEDICATED",
+    }
+}
+
+/// Columns that only a revealed layout stores, by the texts of GV$SESSION (11.2 and later).
+fn revealed(row: &mut Row, stage: &Stage, s: &Session) {
+    let n = |field| s.num(field);
+    let server = match n(Num::ServerType) {
+        1 => "DEDICATED",
+        2 => "SHARED",
+        3 => "PSEUDO",
+        4 => "POOLED",
+        _ => "NONE",
+    };
+    put(row, "server", json!(server));
+    put(row, "last_call_et", json!(n(Num::CallSeconds)));
+    put(row, "seconds_in_wait", json!(n(Num::WaitSeconds)));
+    put(row, "current_queue_duration", json!(n(Num::QueueSeconds)));
+    put(row, "con_id", json!(n(Num::ContainerId)));
+    put(row, "resource_consumer_group", text(s, Text::Group));
+    put(row, "service_name", text(s, Text::Service));
+    let options = n(Num::ParallelOptions);
+    let bit = |bit: u64| options & bit != 0;
+    put(
+        row,
+        "pdml_enabled",
+        json!(if bit(12) { "YES" } else { "NO" }),
+    );
+    let pdml = if bit(4) {
+        "ENABLED"
+    } else if bit(8) {
+        "FORCED"
+    } else {
+        "DISABLED"
+    };
+    let forced = |force: u64, disable: u64| match (bit(force), bit(disable)) {
+        (true, _) => "FORCED",
+        (false, true) => "DISABLED",
+        (false, false) => "ENABLED",
+    };
+    put(row, "pdml_status", json!(pdml));
+    put(row, "pddl_status", json!(forced(2, 1)));
+    put(row, "pq_status", json!(forced(32, 16)));
+    let bits = stage.instance.layout.blocker_bits();
+    blocker(row, "", n(Num::Blocker), bits);
+    blocker(row, "final_", n(Num::FinalBlocker), bits);
+    put(row, "wait_time_micro", json!(n(Num::WaitMicros)));
+    put(
+        row,
+        "time_since_last_wait_micro",
+        json!(n(Num::SinceMicros)),
+    );
+    let left = match (n(Num::InWait), n(Num::WaitFlags) & 64) {
+        (0, _) => Value::Null,
+        (_, 0) => json!(n(Num::Remaining) as i64),
+        _ => json!(0),
+    };
+    put(row, "time_remaining_micro", left);
+}
+
+fn blocker(row: &mut Row, prefix: &str, value: u64, bits: u32) {
+    let status = match value {
+        4_294_967_293..=4_294_967_295 => "UNKNOWN",
+        4_294_967_292 => "NO HOLDER",
+        4_294_967_291 => "NOT IN WAIT",
+        _ => "VALID",
+    };
+    let valid = |v: u64| {
+        if status == "VALID" {
+            json!(v)
+        } else {
+            Value::Null
+        }
+    };
+    // The masks of the texts: 2147418112 / 65536 and 65535, or 2147221504 / 262144 and 262143.
+    let (instance, session) = match bits {
+        16 => ((value & 2_147_418_112) / 65_536, value & 65_535),
+        _ => ((value & 2_147_221_504) / 262_144, value & 262_143),
+    };
+    put(
+        row,
+        &format!("{prefix}blocking_session_status"),
+        json!(status),
+    );
+    put(row, &format!("{prefix}blocking_instance"), valid(instance));
+    put(row, &format!("{prefix}blocking_session"), valid(session));
 }
 
 fn process(stage: &Stage, i: usize, p: &Process) -> Row {

@@ -14,6 +14,7 @@ pub mod layout;
 pub mod names;
 pub mod pmon;
 pub mod registry;
+pub mod revealed;
 pub mod scripted;
 pub mod segments;
 pub mod spool;

@@ -143,6 +143,15 @@ struct RunArgs {
     /// Leave no executable behind that would say where the members lie
     #[arg(long)]
     no_executable: bool,
+    /// Columns of X$KSUSE that have no public place stand in the row
+    #[arg(long)]
+    revealed: bool,
+    /// Start times of executions are stored in Oracle's packed form
+    #[arg(long)]
+    packed_times: bool,
+    /// Some sessions work through shared servers, a dispatcher, the connection pool
+    #[arg(long)]
+    pooled: bool,
     /// Some sessions with values by which similar columns can be told apart
     #[arg(long)]
     scripted: bool,
@@ -331,6 +340,9 @@ fn config(args: &RunArgs) -> Result<Config, String> {
         shuffle_layout: args.shuffle_layout,
         shift_blocks: args.shift_blocks,
         no_executable: args.no_executable,
+        revealed: args.revealed,
+        packed_times: args.packed_times,
+        pooled: args.pooled,
         scripted: args.scripted,
         variable_mib: args
             .variable_mib

@@ -22,6 +22,7 @@ use crate::expected;
 use crate::instance::{Instance, InstanceError, InstanceSpec, database_name};
 use crate::layout::Layout;
 use crate::registry;
+use crate::revealed;
 use crate::scripted;
 use crate::segments::{Area, Memory, MemoryKind};
 use crate::spool::{SpoolSpec, write_spool};
@@ -74,6 +75,12 @@ pub struct Config {
     pub shift_blocks: Option<u64>,
     /// Remove the executable once it has been used.
     pub no_executable: bool,
+    /// Columns without a public place stand in the row.
+    pub revealed: bool,
+    /// 4-byte times are packed.
+    pub packed_times: bool,
+    /// Some sessions work through shared servers and pools.
+    pub pooled: bool,
     /// Scripted sessions.
     pub scripted: bool,
     /// MiB of the variable area.
@@ -162,6 +169,12 @@ pub fn run(config: &Config) -> Result<(), PmonError> {
 fn start(config: &Config) -> Result<Engine, PmonError> {
     let mut layout = Layout::of_release(&config.release)
         .ok_or_else(|| PmonError::Release(config.release.clone()))?;
+    if config.revealed {
+        layout.reveal();
+    }
+    if config.packed_times {
+        layout.pack_times();
+    }
     if let Some(seed) = config.shuffle_layout {
         layout.shuffle(seed);
     }
@@ -188,9 +201,11 @@ fn start(config: &Config) -> Result<Engine, PmonError> {
         workload: config.workload,
         seed: config.seed,
         rate: config.rate,
+        pooled: config.pooled,
     };
     let mut engine = Engine::new(stage, &engine);
     engine.populate(config.rate);
+    revealed::dress(&mut engine.stage);
     if config.no_executable {
         at(&oracle, fs::remove_file(&oracle))?;
     }
@@ -345,6 +360,7 @@ fn write_json(path: &Path, document: &serde_json::Value) -> Result<(), PmonError
 }
 
 fn pause(engine: &mut Engine, dir: &Path) -> Result<(), PmonError> {
+    revealed::dress(&mut engine.stage);
     engine.stage.flush_truth(true);
     write_json(
         &dir.join("expected.json"),
@@ -415,6 +431,7 @@ fn obey(
         }
         Command::Stop => Ok("stopped".into()),
         Command::Truth(path) => {
+            revealed::dress(&mut engine.stage);
             at(path, truth_spool::write(&engine.stage, path))?;
             // Afterwards, so that the values have settled when the next truth is asked for.
             if config.scripted && paused.is_none() {

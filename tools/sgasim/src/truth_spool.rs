@@ -45,7 +45,15 @@ pub fn write(stage: &Stage, dir: &Path) -> io::Result<()> {
         .into_iter()
         .filter(|r| r.get("in_v_session") == Some(&Value::Bool(true)))
         .collect();
-    let own = ["session_kind", "in_v_session", "sniped"];
+    let own = [
+        "session_kind",
+        "in_v_session",
+        "sniped",
+        "con_name",
+        "os_pid",
+        "serves_sid",
+        "serves_serial_no",
+    ];
     objects(&dir.join("v_session.csv"), &sessions, &own)?;
     objects(&dir.join("v_process.csv"), &rows("processes"), &[])?;
     waits(&dir.join("v_session_wait.csv"), &sessions)?;

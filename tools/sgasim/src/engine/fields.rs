@@ -84,6 +84,22 @@ fields!(
         TopCall = "KSUSEORAFN",
         PgaManual = "KSUSEPGAMAN",
         PgaAuto = "KSUSEPGAAUTO",
+        Process = "KSUSEPRO",
+        WaitMicros = "KSLWTSTIME",
+        SinceMicros = "KSLWTLTIME",
+        Remaining = "KSLWTTREM",
+        InWait = "KSLWTINWAIT",
+        WaitFlags = "KSLWTFLAGS",
+        ServerType = "KSSPATYP",
+        ParallelOptions = "KSUSEPXOPT",
+        QueueSeconds = "KSUSECQD",
+        CallSeconds = "KSUSECTM",
+        WaitSeconds = "KSUSEWTM",
+        Blocker = "KSUSEBLOCKER",
+        FinalBlocker = "KSUSEFBLOCKER",
+        ModuleHash = "KSUSEAPH",
+        ActionHash = "KSUSEACH",
+        ContainerId = "CON_ID",
     }
 );
 
@@ -103,6 +119,10 @@ fields!(
         ClientInfo = "KSUSECLI",
         ClientId = "KSUSECLID",
         Ecid = "KSUSEECID",
+        Group = "KSUSEGRP",
+        Service = "KSUSESVC",
+        Module = "KSUSEAPP",
+        Action = "KSUSEACT",
     }
 );
 

@@ -47,6 +47,8 @@ pub struct EngineSpec {
     pub seed: u64,
     /// State changes a second over all sessions.
     pub rate: u32,
+    /// Some sessions work through shared servers, a dispatcher, the connection pool.
+    pub pooled: bool,
 }
 
 /// What a session is doing.
@@ -121,6 +123,7 @@ pub struct Engine {
     /// Memory and logical state.
     pub stage: Stage,
     workload: Workload,
+    pooled: bool,
     random: Random,
     agenda: BinaryHeap<Reverse<(u64, Task)>>,
     minds: Vec<Mind>,
@@ -157,6 +160,7 @@ impl Engine {
         Engine {
             minds: vec![Mind::default(); sessions],
             workload: spec.workload,
+            pooled: spec.pooled,
             random: Random::new(spec.seed),
             agenda: BinaryHeap::new(),
             cursors,

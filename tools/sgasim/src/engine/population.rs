@@ -165,10 +165,10 @@ impl Engine {
     fn log_on(&mut self, slot: Option<usize>, op: &'static str) {
         let [program, machine, os_user, terminal] = self.people.client(&mut self.random);
         let user = self.people.user(&mut self.random);
-        let name = format!("oracle@{}", self.host);
         let Some(i) = slot else {
             return self.later(Task::Logon, 100_000.0);
         };
+        let name = self.server_program(i);
         let Some(p) = self.start_process(0, &name, "oracle") else {
             return self.later(Task::Logon, 100_000.0);
         };
@@ -205,6 +205,22 @@ impl Engine {
         self.minds[i].hot = self.hot_now < self.hot_wanted;
         self.hot_now += usize::from(self.minds[i].hot);
         self.think(i);
+    }
+
+    /// PROGRAM of the server process for a session slot: shared servers, dispatchers and pooled servers say their name.
+    fn server_program(&self, i: usize) -> String {
+        let role = match i % 20 {
+            3 => " (S000)",
+            8 => " (D000)",
+            13 => " (L001)",
+            18 => " (N002)",
+            _ => "",
+        };
+        format!(
+            "oracle@{}{}",
+            self.host,
+            if self.pooled { role } else { "" }
+        )
     }
 
     /// Session and user identity; everything that stays from logon to logoff.
@@ -246,7 +262,12 @@ impl Engine {
         self.stage.text(i, Text::LoginName, &user.0);
         self.stage.text(i, Text::ExternalName, &external);
         self.stage.text(i, Text::Schema, &schema);
-        self.stage.text(i, Text::Container, &Arc::from("CDB$ROOT"));
+        let container = match user.1 {
+            0 => "CDB$ROOT",
+            no if no % 2 == 0 => "SALESPDB",
+            _ => "ORCLPDB1",
+        };
+        self.stage.text(i, Text::Container, &Arc::from(container));
     }
 
     /// Program, machine, OS user, terminal, process id and port of the client.
@@ -382,7 +403,13 @@ impl Engine {
         let p = parent.and_then(|parent| self.minds[parent].process);
         self.stage.begin();
         self.identity(i, p.unwrap_or(0), (Arc::from("SYS"), 0), Arc::from("SYS"));
-        let owner = parent.map_or(0, |parent| self.stage.instance.places.sessions[parent]);
+        // Some belong to the session that they work for, others to the process of both.
+        let places = &self.stage.instance.places;
+        let owner = match (parent, p) {
+            (Some(parent), _) if i.is_multiple_of(2) => places.sessions[parent],
+            (_, Some(p)) => places.processes[p],
+            _ => 0,
+        };
         self.stage.put(i, Num::Owner, owner);
         if p.is_none() {
             self.stage

@@ -233,6 +233,11 @@ impl Stage {
                         .memory
                         .store_bytes(address, &oracle_date(value as i64), || ());
                 }
+                Kind::Packed4 => {
+                    self.instance
+                        .memory
+                        .store(address, 4, u64::from(packed_time(value as i64)))
+                }
                 _ => self
                     .instance
                     .memory
@@ -437,6 +442,24 @@ pub fn oracle_date(epoch: i64) -> [u8; 7] {
     date_bytes(t.datetime())
 }
 
+/// Oracle's packed form of a time in server-local time: seconds since 1988 in months of 31 days; 0 for time 0.
+pub fn packed_time(epoch: i64) -> u32 {
+    let Ok(timestamp) = jiff::Timestamp::from_second(epoch) else {
+        return 0;
+    };
+    if epoch == 0 {
+        return 0;
+    }
+    pack(timestamp.to_zoned(jiff::tz::TimeZone::system()).datetime())
+}
+
+fn pack(t: jiff::civil::DateTime) -> u32 {
+    let part = |n: i8| u32::try_from(n).unwrap_or(0);
+    let months = (u32::try_from(t.year()).unwrap_or(1988) - 1988) * 12 + part(t.month()) - 1;
+    let days = months * 31 + part(t.day()) - 1;
+    ((days * 24 + part(t.hour())) * 60 + part(t.minute())) * 60 + part(t.second())
+}
+
 fn date_bytes(t: jiff::civil::DateTime) -> [u8; 7] {
     let year = t.year();
     [
@@ -460,6 +483,16 @@ mod tests {
         let bytes = date_bytes(jiff::civil::date(2023, 8, 4).at(15, 18, 50, 0));
         assert_eq!(bytes, [0x78, 0x7b, 0x08, 0x04, 0x10, 0x13, 0x33]);
         assert_eq!(oracle_date(0), [0; 7]);
+    }
+
+    /// Worked out by hand: ((((35*12+7)*31+3)*24+15)*60+18)*60+50.
+    #[test]
+    fn packed_times() {
+        assert_eq!(
+            pack(jiff::civil::date(2023, 8, 4).at(15, 18, 50, 0)),
+            1_143_991_130
+        );
+        assert_eq!(packed_time(0), 0);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod moved;
 mod r12;
 mod r19;
 mod r23;
+mod revealed;
 pub mod tables;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,8 @@ pub enum Kind {
     Date7,
     /// Declared as a DATE of 7 bytes, stored as 4 bytes of seconds since 1970, KQFCODTY 12.
     Epoch4,
+    /// Declared as a DATE of 7 bytes, stored as 4 bytes of Oracle's packed form, KQFCODTY 12.
+    Packed4,
 }
 
 /// One column or unnamed member of a row structure.
@@ -53,7 +56,7 @@ impl Column {
     pub fn stored_width(&self) -> u32 {
         match self.kind {
             Kind::TextPointer | Kind::Address => 8,
-            Kind::Epoch4 => 4,
+            Kind::Epoch4 | Kind::Packed4 => 4,
             Kind::Date7 => 7,
             Kind::Unsigned | Kind::Signed | Kind::Text => self.size,
         }

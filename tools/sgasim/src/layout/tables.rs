@@ -106,7 +106,7 @@ pub fn exe_spec(layout: &Layout, pad_bytes: u64) -> ExeSpec {
             1,
             4294951004,
             &layout.session,
-            &computed(),
+            &computed(&layout.session),
         ),
         row_table("X$KSUPR", "ksupr", 0, 4294951005, &layout.process, &[]),
         wait_table(layout),
@@ -183,11 +183,12 @@ fn generic() -> Vec<ColSpec> {
     ]
 }
 
-/// The computed columns of X$KSUSE, each with its own triple of functions.
-fn computed() -> Vec<ColSpec> {
+/// The computed columns of X$KSUSE, each with its own triple of functions; not those that a layout stores.
+fn computed(row: &RowLayout) -> Vec<ColSpec> {
     COMPUTED
         .iter()
         .enumerate()
+        .filter(|(_, computed)| row.column(computed.0).is_none())
         .map(|(i, &(name, dty, typ, siz))| ColSpec {
             cop: i as u64 + 1,
             ..plain(name, dty, typ, siz, 0)
@@ -202,7 +203,7 @@ fn stored(column: &Column) -> ColSpec {
         Kind::Address => (23, 9),
         Kind::Text => (1, 5),
         Kind::TextPointer => (1, 6),
-        Kind::Date7 | Kind::Epoch4 => (12, 12),
+        Kind::Date7 | Kind::Epoch4 | Kind::Packed4 => (12, 12),
     };
     plain(
         column.name,
@@ -222,6 +223,7 @@ fn row_table(
     extra: &[ColSpec],
 ) -> TableSpec {
     let mut columns = generic();
+    columns.retain(|c| row.column(&c.name).is_none());
     columns.extend(row.columns.iter().filter(|c| !c.is_hidden()).map(stored));
     columns.extend(extra.iter().cloned());
     TableSpec {

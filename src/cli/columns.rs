@@ -1,0 +1,66 @@
+//! `dump --list-columns`: the table of columns, for people and for programs.
+
+use std::io::Write;
+
+use serde_json::{Value as Json, json};
+
+use super::args::Format;
+use super::{Exit, Failure, table};
+use crate::decode::{COLUMNS, Column, Scope};
+
+/// Prints all columns.
+pub fn list(out: &mut dyn Write, format: Format) -> Result<Exit, Failure> {
+    match format {
+        Format::Table => {
+            let mut rows = table::new(&["column", "in recordings", "meaning"]);
+            for c in COLUMNS {
+                let (dump, sample) = names(c);
+                rows.add_row([dump, sample, c.help]);
+            }
+            write!(out, "{}", table::render(&rows))?;
+        }
+        Format::Json => {
+            let all: Vec<Json> = COLUMNS.iter().map(object).collect();
+            serde_json::to_writer_pretty(&mut *out, &all)?;
+            writeln!(out)?;
+        }
+        Format::Jsonl => {
+            for c in COLUMNS {
+                serde_json::to_writer(&mut *out, &object(c))?;
+                writeln!(out)?;
+            }
+        }
+        Format::Csv => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "--list-columns prints -f table, json or jsonl",
+            ));
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// Names in dumps and in recordings; empty where it isn't shown.
+pub fn names(c: &Column) -> (&'static str, &'static str) {
+    match c.scope {
+        Scope::Dump => (c.name, ""),
+        Scope::Sample => ("", c.ash),
+        Scope::Both => (c.name, c.ash),
+    }
+}
+
+fn object(c: &Column) -> Json {
+    let (dump, sample) = names(c);
+    let or_null = |text: &str| match text {
+        "" => Json::Null,
+        text => text.into(),
+    };
+    json!({
+        "column": or_null(dump),
+        "in_recordings": or_null(sample),
+        "type": c.kind.name(),
+        "meaning": c.help,
+        "absent_unless_in_blueprint": or_null(c.never_or_unless()),
+        "inferred": or_null(c.inferred),
+    })
+}
