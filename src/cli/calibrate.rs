@@ -214,6 +214,7 @@ fn spec(column: &columns::Column) -> Vec<Spec> {
         | Recipe::Slot
         | Recipe::Bit(..)
         | Recipe::Special(_)
+        | Recipe::Made(..)
         | Recipe::NotStored(_) => Vec::new(),
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::args::{DumpArgs, Format, RecursiveArg, SqlTextArg};
 use super::filter;
-use super::{Exit, Failure, table};
+use super::{Exit, Failure, processes, table};
 use crate::analyze::Filter;
 use crate::decode::Column;
 use crate::decode::columns::dump_columns;
@@ -35,6 +35,7 @@ pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
     let filters = filter::parse(&args.filters)?;
     let shown = chosen(args)?;
     let attachment = Attachment::open(&args.source.source(), args.source.blueprint().as_deref())?;
+    let parts = processes::Parts::take(&attachment, args)?;
     let snapshot = Snapshot::take(&attachment, args.sql_text == SqlTextArg::Full)?;
     drop(attachment);
     let rows: Vec<&Map<String, Json>> = snapshot
@@ -51,12 +52,17 @@ pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
         })?)),
         None => Box::new(std::io::stdout().lock()),
     };
+    if args.format != Format::Json && parts.asked() {
+        return parts.write_instead(&mut out, args.format);
+    }
     match args.format {
         Format::Json => {
             let mut meta = snapshot.meta.clone();
             meta.insert("sessions".into(), rows.len().into());
             let rows: Vec<Json> = rows.iter().map(|r| picked(r, &shown)).collect();
-            serde_json::to_writer_pretty(&mut out, &json!({"meta": meta, "sessions": rows}))?;
+            let mut document = json!({"meta": meta, "sessions": rows});
+            parts.add_to(&mut document);
+            serde_json::to_writer_pretty(&mut out, &document)?;
             writeln!(out)?;
         }
         Format::Jsonl => {
@@ -109,7 +115,7 @@ fn wanted(row: &Map<String, Json>, recursive: RecursiveArg, filters: &[Filter]) 
     kind && filters.iter().all(|f| filter::matches(f, &row[&f.column]))
 }
 
-fn plain(value: &Json) -> String {
+pub(super) fn plain(value: &Json) -> String {
     match value {
         Json::Null => String::new(),
         Json::String(text) => text.clone(),
@@ -124,7 +130,7 @@ fn picked(row: &Map<String, Json>, columns: &[String]) -> Json {
     Json::Object(pairs.collect())
 }
 
-fn write_csv(
+pub(super) fn write_csv(
     out: &mut dyn Write,
     rows: &[&Map<String, Json>],
     columns: &[String],

@@ -15,6 +15,8 @@ mod doctor;
 mod dump;
 mod exit;
 mod filter;
+mod processes;
+mod reconcile;
 mod record;
 mod report;
 mod table;
@@ -69,5 +71,6 @@ fn run(args: &args::Args) -> Result<Exit, Failure> {
         args::Command::Dump(a) => dump::run(a),
         args::Command::Record(a) => record::run(a, args.quiet),
         args::Command::Report(a) => report::run(a),
+        args::Command::Reconcile(a) => reconcile::run(a),
     }
 }

@@ -4,7 +4,8 @@
 //! `_no`. Recipes follow the text of GV$SESSION (11.1 in full; bits and masks of later releases from
 //! public queries); offsets and version rules come from the blueprint, never from here.
 
-use crate::plan::{Need, row, via};
+use super::value::Value;
+use crate::plan::{FieldRef, Need, row, via};
 
 /// Type of a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,9 +80,14 @@ pub enum Recipe {
     PlainSqlId(Need, Need, Need),
     /// Computed from several fields by a rule of its own.
     Special(Special),
+    /// Made of several fields by a function of its own.
+    Made(&'static [Need], Make),
     /// Not to be had, with the reason.
     NotStored(&'static str),
 }
+
+/// Makes a value of a row's fields (in the order of the recipe's needs) and words.
+pub type Make = fn(&[FieldRef], &[u64]) -> Value<'static>;
 
 /// Columns with rules of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -357,6 +363,7 @@ impl Column {
             R::Flag(n, _, _, _) | R::UintInPlsql(n) => vec![n],
             R::UintIf(a, b) | R::CountedText(a, b) => vec![a, b],
             R::PlainSqlId(a, b, c) | R::CountedUint(a, b, c) => vec![a, b, c],
+            R::Made(needs, _) => needs.to_vec(),
             R::ProcessAddress => vec![row("owner"), via("owner", "owner")],
             R::Special(S::SecondsInWait) => vec![row("wait_stamp")],
             R::Special(S::CommandName) => vec![row("KSUUDOCT")],

@@ -12,6 +12,7 @@ pub mod columns;
 mod core;
 pub mod dates;
 pub mod decoder;
+pub mod processes;
 pub mod text;
 pub mod value;
 

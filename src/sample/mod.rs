@@ -10,6 +10,7 @@
 
 pub mod attach;
 pub mod pacer;
+pub mod processes;
 pub mod rows;
 pub mod sampler;
 pub mod snapshot;
@@ -17,6 +18,7 @@ pub mod sql_texts;
 
 pub use attach::{AttachError, Attachment, Source, is_oracle};
 pub use pacer::{Jitter, Pacer};
+pub use processes::ProcessSnapshot;
 pub use rows::{SampleRows, tick_schema};
 pub use sampler::{Ended, RunStats, Sampler, SamplerOptions};
 pub use snapshot::Snapshot;

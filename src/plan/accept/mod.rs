@@ -8,6 +8,7 @@
 //! Rows move while they are tested, so weak tests need most rows, and a proof by MD5 needs few.
 
 mod fields;
+mod processes;
 mod proofs;
 mod search;
 
@@ -141,6 +142,7 @@ pub fn accept(blueprint: &Blueprint, space: &dyn AddressSpace) -> Result<Accepte
     let used = trial.used_rows();
     trial.handles(&used);
     trial.row_fields(&used);
+    trial.process_fields();
     Ok(trial.accepted)
 }
 
