@@ -1,7 +1,8 @@
 //! What samples add up to.
 //!
 //! For: the ashtop-like report ([`report`]) with its filters, intervals ([`aas`]) and renderings
-//! ([`render`]). Samples come as record batches, from a recording or live.
+//! ([`render`]), whose samples come as record batches; the decision table of sessions, processes and
+//! the operating system ([`reconcile`]); the use of limits ([`resource_limit`]).
 //!
 //! Not for: drawing screens, reading files other than through `record`, reading memory.
 //!
@@ -12,8 +13,10 @@ mod columns;
 mod distinct;
 mod error;
 pub mod filter;
+pub mod reconcile;
 pub mod render;
 pub mod report;
+pub mod resource_limit;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -37,6 +37,8 @@ pub enum Command {
     Record(RecordArgs),
     /// Where the time went: ashtop over a recording
     Report(ReportArgs),
+    /// Sessions against processes against the operating system: sniped, killed, orphaned, shared, recursive; prints clean-up statements, never runs them
+    Reconcile(ReconcileArgs),
 }
 
 /// Ways to print.
@@ -278,12 +280,18 @@ pub struct DumpArgs {
     /// Sessions that V$SESSION hides
     #[arg(long, value_enum, default_value = "include")]
     pub recursive: RecursiveArg,
-    /// With --recursive only: look 100 times a second for so long, and say how long each recursive session lives
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub watch: Option<std::time::Duration>,
     /// Adds sql_text
     #[arg(long, value_enum, default_value = "none")]
     pub sql_text: SqlTextArg,
+    /// Processes, as V$PROCESS would show them, with what the operating system says: added in JSON, else instead of sessions
+    #[arg(long)]
+    pub processes: bool,
+    /// Use of the limits sessions and processes, as V$RESOURCE_LIMIT: added in JSON, else instead of sessions
+    #[arg(long)]
+    pub resource_limit: bool,
+    /// Keep looking: with --resource-limit every second, for observed maximum, trend and time to exhaustion; with --recursive only 100 times a second, for how long each recursive session lives
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub watch: Option<std::time::Duration>,
     /// Conditions column=value; % stands for any characters
     #[arg(value_name = "COLUMN=VALUE")]
     pub filters: Vec<String>,
@@ -347,10 +355,54 @@ pub struct ReportArgs {
     pub format: Format,
 }
 
+/// From which severity on findings are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SeverityArg {
+    /// All, normal ones too.
+    Info,
+    /// What holds something that somebody should get back, and worse.
+    Warn,
+    /// What hurts.
+    Error,
+}
+
+/// Arguments of `reconcile`.
+#[derive(ClapArgs, Debug)]
+pub struct ReconcileArgs {
+    /// Where to read from.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// How to print
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub format: Format,
+    /// From which severity on; warn in a table, else info
+    #[arg(long, value_enum)]
+    pub severity: Option<SeverityArg>,
+    /// From which age on a server process without session is reported
+    #[arg(long, value_name = "TIME", value_parser = duration_or_zero, default_value = "60s")]
+    pub age: std::time::Duration,
+    /// From when on a session without calls is idle for long
+    #[arg(long, value_name = "TIME", value_parser = duration_or_zero, default_value = "1h")]
+    pub idle_limit: std::time::Duration,
+    /// Look again after this time and keep what is still so
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub twice: Option<std::time::Duration>,
+    /// SIDs known to block others, from elsewhere (V$LOCK), comma-separated; adds to what memory shows
+    #[arg(long, value_name = "SIDS", value_delimiter = ',')]
+    pub blocker: Vec<u32>,
+}
+
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(hz) if (0.01..=10_000.0).contains(&hz) => Ok(hz),
         _ => Err("a rate is a number of samples per second, 0.01 to 10000".into()),
+    }
+}
+
+fn duration_or_zero(text: &str) -> Result<std::time::Duration, String> {
+    match text {
+        "0" | "0s" => Ok(std::time::Duration::ZERO),
+        _ => duration(text),
     }
 }
 

@@ -228,6 +228,7 @@ fn spec(column: &columns::Column) -> Vec<Spec> {
         | Recipe::Blocker(..)
         | Recipe::Either(..)
         | Recipe::Special(_)
+        | Recipe::Made(..)
         | Recipe::NotStored(_) => Vec::new(),
     }
 }

@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 use serde_json::{Map, Value as Json, json};
 
 use super::args::{DumpArgs, Format, RecursiveArg, SqlTextArg};
-use super::{Exit, Failure, columns, filter, instances, recursive, table};
+use super::{Exit, Failure, columns, filter, instances, processes, recursive, table};
 use crate::analyze::Filter;
 use crate::decode::columns::dump_columns;
 use crate::sample::{Attachment, Snapshot, Source};
@@ -33,13 +33,14 @@ const TABLE_COLUMNS: &[&str] = &[
 struct Taken {
     snapshot: Snapshot,
     rows: Vec<Map<String, Json>>,
+    parts: processes::Parts,
 }
 
 pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
     if args.list_columns {
         return columns::list(&mut output(args)?, args.format);
     }
-    if let Some(time) = args.watch {
+    if let Some(time) = args.watch.filter(|_| !args.resource_limit) {
         return recursive::watch(args, time, &mut output(args)?);
     }
     let filters = filter::parse(&args.filters)?;
@@ -51,6 +52,12 @@ pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
     let sources = instances::sources(&args.source)?;
     let taken = instances::each(&sources, |source| take(args, source, &filters))?;
     let mut out = output(args)?;
+    if args.format != Format::Json && taken.iter().any(|t| t.parts.asked()) {
+        for one in &taken {
+            one.parts.write_instead(&mut out, args.format)?;
+        }
+        return Ok(Exit::Ok);
+    }
     match args.format {
         Format::Json => {
             let mut all: Vec<Json> = taken.iter().map(|t| document(t, &shown)).collect();
@@ -102,6 +109,7 @@ fn output(args: &DumpArgs) -> Result<Box<dyn Write>, Failure> {
 
 fn take(args: &DumpArgs, source: &Source, filters: &[Filter]) -> Result<Taken, Failure> {
     let attachment = Attachment::open(source, args.source.blueprint().as_deref())?;
+    let parts = processes::Parts::take(&attachment, args)?;
     let mut snapshot = Snapshot::take(&attachment, args.sql_text == SqlTextArg::Full)?;
     drop(attachment);
     let name = snapshot.meta[INSTANCE].clone();
@@ -110,7 +118,11 @@ fn take(args: &DumpArgs, source: &Source, filters: &[Filter]) -> Result<Taken, F
     for row in &mut rows {
         row.insert(INSTANCE.to_owned(), name.clone());
     }
-    Ok(Taken { snapshot, rows })
+    Ok(Taken {
+        snapshot,
+        rows,
+        parts,
+    })
 }
 
 /// What JSON shows of one instance.
@@ -118,7 +130,9 @@ fn document(taken: &Taken, shown: &[String]) -> Json {
     let mut meta = taken.snapshot.meta.clone();
     meta.insert("sessions".into(), taken.rows.len().into());
     let rows: Vec<Json> = taken.rows.iter().map(|r| picked(r, shown)).collect();
-    json!({"meta": meta, "sessions": rows})
+    let mut document = json!({"meta": meta, "sessions": rows});
+    taken.parts.add_to(&mut document);
+    document
 }
 
 fn chosen(args: &DumpArgs) -> Result<Vec<String>, Failure> {
@@ -169,7 +183,7 @@ fn picked(row: &Map<String, Json>, columns: &[String]) -> Json {
     Json::Object(pairs.collect())
 }
 
-fn write_csv(
+pub(super) fn write_csv(
     out: &mut dyn Write,
     rows: &[&Map<String, Json>],
     columns: &[String],

@@ -17,6 +17,8 @@ mod dump;
 mod exit;
 mod filter;
 mod instances;
+mod processes;
+mod reconcile;
 mod record;
 mod recursive;
 mod report;
@@ -72,5 +74,6 @@ fn run(args: &args::Args) -> Result<Exit, Failure> {
         args::Command::Dump(a) => dump::run(a),
         args::Command::Record(a) => record::run(a, args.quiet),
         args::Command::Report(a) => report::run(a),
+        args::Command::Reconcile(a) => reconcile::run(a),
     }
 }

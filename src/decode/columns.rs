@@ -4,7 +4,8 @@
 //! `_no`. Recipes follow the text of GV$SESSION (11.1 in full; bits and masks of later releases from
 //! public queries); offsets and version rules come from the blueprint, never from here.
 
-use crate::plan::{Need, row, via};
+use super::value::Value;
+use crate::plan::{FieldRef, Need, row, via};
 
 /// Type of a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,9 +101,14 @@ pub enum Recipe {
     PlainSqlId(Need, Need, Need),
     /// Computed from several fields by a rule of its own.
     Special(Special),
+    /// Made of several fields by a function of its own.
+    Made(&'static [Need], Make),
     /// Not to be had, with the reason.
     NotStored(&'static str),
 }
+
+/// Makes a value of a row's fields (in the order of the recipe's needs) and words.
+pub type Make = fn(&[FieldRef], &[u64]) -> Value<'static>;
 
 /// Columns with rules of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -494,6 +500,7 @@ impl Recipe {
             R::UintIf(a, b) | R::CountedText(a, b) => vec![a, b],
             R::PlainSqlId(a, b, c) | R::CountedUint(a, b, c) => vec![a, b, c],
             R::Either(a, b) => [a.needs(), b.needs()].concat(),
+            R::Made(needs, _) => needs.to_vec(),
             R::ProcessAddress => vec![row("owner"), via("owner", "owner")],
             R::Special(special) => special.needs(),
             R::RowAddress | R::Slot | R::SqlId | R::NotStored(_) => Vec::new(),

@@ -318,6 +318,11 @@ fn op(recipe: &Recipe, bound: &BoundPlan, core: &Core) -> Result<Op, String> {
     };
     Ok(match *recipe {
         Recipe::NotStored(why) => return Err(why.to_owned()),
+        Recipe::Made(needs, make) => {
+            let fields = needs.iter().map(|n| need(*n));
+            let fields: Vec<FieldRef> = fields.collect::<Result<_, _>>()?;
+            Box::new(move |_, r| make(&fields, r.words))
+        }
         Recipe::RowAddress => Box::new(|_, r| Value::Address(r.addr.0)),
         Recipe::Slot => Box::new(|_, r| Value::Uint(u64::from(r.slot) + 1)),
         Recipe::Uint(n) => number(need(n)?, Value::Uint),

@@ -16,6 +16,7 @@ pub mod decoder;
 #[cfg(test)]
 mod golden_tests;
 mod kslwt;
+pub mod processes;
 pub mod text;
 pub mod value;
 

@@ -2,8 +2,8 @@
 //!
 //! For: finding PMON processes, the memory that each instance uses, rights, namespaces and
 //! candidates for its executable ([`survey`], [`scan`]); opening that memory ([`open_memory`]);
-//! noticing that an instance went away ([`Watch`]); what the alert log says of its start
-//! ([`last_start`]); advice ([`doctor`]).
+//! what the kernel says of its server processes ([`OsProcesses`]); noticing that an instance went
+//! away ([`Watch`]); what the alert log says of its start ([`last_start`]); advice ([`doctor`]).
 //!
 //! Looking doesn't attach: only [`open_memory`] and [`doctor::diagnose`] do.
 //!
@@ -20,6 +20,7 @@ mod live_tests;
 mod maps;
 mod open;
 mod orphans;
+mod processes;
 mod procfs;
 mod readable;
 mod scan;
@@ -37,6 +38,7 @@ pub use self::instance::{
 pub use self::maps::{MapsLine, parse_line};
 pub use self::open::{OpenError, Via, open_memory};
 pub use self::orphans::{Orphan, OrphanFiles};
+pub use self::processes::{OsFact, OsProcess, OsProcesses};
 pub use self::procfs::ProcRoot;
 pub use self::scan::{Survey, scan, survey};
 pub use self::watch::{Gone, Watch};

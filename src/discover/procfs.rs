@@ -33,6 +33,9 @@ impl Default for ProcRoot {
 pub(super) struct Stat {
     pub(super) state: u8,
     pub(super) ppid: i32,
+    /// CPU used in user and kernel mode, clock ticks.
+    pub(super) cpu_ticks: u64,
+    pub(super) threads: u32,
     pub(super) start_ticks: u64,
 }
 
@@ -45,11 +48,16 @@ impl Stat {
         let mut fields = rest.split_ascii_whitespace();
         let state = *fields.next()?.as_bytes().first()?;
         let ppid = fields.next()?.parse().ok()?;
-        // Field 22; the one after the state is the 4th.
-        let start_ticks = fields.nth(17)?.parse().ok()?;
+        // The next field is the 5th: user time is the 14th, threads the 20th, the start the 22nd.
+        let user: u64 = fields.nth(9)?.parse().ok()?;
+        let kernel: u64 = fields.next()?.parse().ok()?;
+        let threads = fields.nth(4)?.parse().ok()?;
+        let start_ticks = fields.nth(1)?.parse().ok()?;
         Some(Stat {
             state,
             ppid,
+            cpu_ticks: user.saturating_add(kernel),
+            threads,
             start_ticks,
         })
     }
@@ -87,6 +95,24 @@ impl ProcRoot {
     pub(super) fn comm(&self, pid: i32) -> Option<String> {
         let bytes = read_bounded(&self.of(pid).join("comm")).ok()?;
         Some(String::from_utf8_lossy(&bytes).trim_end().to_string())
+    }
+
+    /// The command line with blanks between arguments; `None` when there is none.
+    pub(super) fn cmdline(&self, pid: i32) -> Option<String> {
+        let bytes = read_bounded(&self.of(pid).join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&bytes).replace('\0', " ");
+        let line = line.trim();
+        (!line.is_empty()).then(|| line.to_owned())
+    }
+
+    /// A process's ids from our PID namespace (or the one that `/proc` shows) down to its own.
+    pub(super) fn namespace_pids(&self, pid: i32) -> Option<Vec<i32>> {
+        let bytes = read_bounded(&self.of(pid).join("status")).ok()?;
+        let text = String::from_utf8_lossy(&bytes);
+        let line = text.lines().find_map(|l| l.strip_prefix("NSpid:"))?;
+        line.split_ascii_whitespace()
+            .map(|n| n.parse().ok())
+            .collect()
     }
 
     /// The first argument; `None` when there are none.

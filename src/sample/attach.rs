@@ -15,7 +15,7 @@ use crate::decode::text::before_nul;
 use crate::discover::{self, Instance, OpenError, ProcRoot, Via};
 use crate::memory::{AddressSpace, CoreError, CoreSpace, TargetAddr};
 use crate::plan::{self, Accepted, BoundPlan, EventTable, Need, PlanError, RowTable};
-use crate::walk::GateFields;
+use crate::walk::{GateFields, STATE_FLAG};
 
 /// Fixed variables that hold names as text in place (Christoph Lutz, for 19.14-19.27 and 23.5).
 const SID_ANCHOR: &str = "kspssidst_";
@@ -186,6 +186,25 @@ impl Attachment {
             needs,
         )?;
         Ok(self.bound(plan, &self.accepted.sessions))
+    }
+
+    /// Compiles and binds the needed fields of the process rows.
+    ///
+    /// # Errors
+    /// When the blueprint lacks the process array, live rows didn't prove it, or the field that
+    /// says which slots are in use is missing.
+    pub fn bind_processes(&self, needs: &[Need]) -> Result<BoundPlan, AttachError> {
+        let row = self.row_struct("processes")?;
+        if self.accepted.processes.is_empty() {
+            return Err(PlanError::Incomplete {
+                id: self.blueprint.id.clone(),
+                what: "the place of the process array: no candidate holds the owners of the sessions in use".into(),
+            }
+            .into());
+        }
+        let gate = [STATE_FLAG];
+        let plan = plan::compile(&self.blueprint, &self.accepted, &row, &gate, needs)?;
+        Ok(self.bound(plan, &self.accepted.processes))
     }
 
     fn bound(&self, plan: plan::Plan, rows: &RowTable) -> BoundPlan {

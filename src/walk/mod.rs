@@ -14,4 +14,4 @@ mod sweep;
 mod tests;
 
 pub use frame::{Frame, Quality};
-pub use sweep::{GateFields, Select, Walker};
+pub use sweep::{GateFields, STATE_FLAG, Select, Walker};

@@ -12,6 +12,9 @@ const RETRIES: usize = 2;
 /// cache lines a row: 4 to 16).
 const PREFETCH_AHEAD: usize = 8;
 
+/// The flag by which any state object says that it is in use.
+pub const STATE_FLAG: Need = row("KSSPAFLG");
+
 /// Which rows a caller wants.
 #[derive(Clone, Debug)]
 pub enum Select {
@@ -45,7 +48,7 @@ pub struct GateFields {
 impl GateFields {
     /// The columns of the gate, in the order of this structure's fields.
     pub const NEEDS: [Need; 6] = [
-        row("KSSPAFLG"),
+        STATE_FLAG,
         row("KSUSEFLG"),
         row("KSUSEIDL"),
         row("KSUSEOPC"),
@@ -99,11 +102,28 @@ impl GateFields {
     }
 }
 
+/// What decides whether a row is wanted.
+#[derive(Clone, Debug)]
+enum Gate {
+    /// Session rows, by these fields.
+    Sessions(GateFields, Select),
+    /// Rows of any state object: KSSPAFLG & 1.
+    InUse(FieldRef),
+}
+
+impl Gate {
+    fn selects(&self, words: &[u64]) -> bool {
+        match self {
+            Gate::Sessions(fields, select) => fields.selects(select, words),
+            Gate::InUse(flag) => flag.uint(words) & 1 != 0,
+        }
+    }
+}
+
 /// Sweeps the rows of one bound plan. Owns the scratch memory, so that sweeping allocates nothing.
 pub struct Walker {
     bound: BoundPlan,
-    gate: GateFields,
-    select: Select,
+    gate: Gate,
     scratch: Vec<u64>,
     again: Vec<u64>,
 }
@@ -111,15 +131,25 @@ pub struct Walker {
 impl Walker {
     /// A walker, or `None` when the plan lacks the gate's fields.
     pub fn new(bound: BoundPlan, select: Select) -> Option<Walker> {
-        let gate = GateFields::of(&bound.plan)?;
+        let gate = Gate::Sessions(GateFields::of(&bound.plan)?, select);
+        Some(Walker::with_gate(bound, gate))
+    }
+
+    /// A walker over the rows in use of an array of other state objects, e.g. processes, or `None`
+    /// when the plan lacks their flag.
+    pub fn of_state_objects(bound: BoundPlan) -> Option<Walker> {
+        let gate = Gate::InUse(bound.plan.field(STATE_FLAG)?);
+        Some(Walker::with_gate(bound, gate))
+    }
+
+    fn with_gate(bound: BoundPlan, gate: Gate) -> Walker {
         let words = bound.plan.row_words;
-        Some(Walker {
+        Walker {
             bound,
             gate,
-            select,
             scratch: vec![0; words],
             again: vec![0; words],
-        })
+        }
     }
 
     /// The bound plan.
@@ -150,7 +180,7 @@ impl Walker {
             };
             frame.seen += 1;
             match read_gate(&self.bound, *spot, &mut self.scratch) {
-                Ok(()) if self.gate.selects(&self.select, &self.scratch) => {}
+                Ok(()) if self.gate.selects(&self.scratch) => {}
                 Ok(()) => continue,
                 Err(_) => {
                     frame.faulted += 1;
@@ -161,7 +191,7 @@ impl Walker {
             match read_row(&self.bound, *spot, &mut self.scratch, &mut self.again) {
                 Ok(quality) => {
                     // it may have been freed or gone idle between gate and row
-                    if !self.gate.selects(&self.select, &self.scratch) {
+                    if !self.gate.selects(&self.scratch) {
                         continue;
                     }
                     frame.torn += u32::from(quality.has(Quality::TORN));

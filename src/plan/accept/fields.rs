@@ -1,7 +1,7 @@
 //! Testing claimed fields of the session row on the values of rows in use.
 
 use super::{MOST, Trial, Verdict};
-use crate::blueprint::model::{Accept, Field};
+use crate::blueprint::model::{Accept, Field, Struct};
 use crate::memory::TargetAddr;
 use crate::plan::arrays::read_uint;
 
@@ -11,6 +11,11 @@ impl Trial<'_> {
         let Ok(row) = self.blueprint_row().cloned() else {
             return;
         };
+        self.fields_of(&row, used);
+    }
+
+    /// Tests every claimed field of a row structure that has a test and none yet.
+    pub(super) fn fields_of(&mut self, row: &Struct, used: &[TargetAddr]) {
         for field in row.fields.iter().filter(|f| f.accept.is_some()) {
             let key = (row.name.clone(), field.name.clone());
             if self.accepted.verdicts.contains_key(&key) {
@@ -107,6 +112,7 @@ impl Trial<'_> {
                 let n = text.iter().position(|b| *b == 0).unwrap_or(8);
                 Some(n > 0 && text[..n].iter().all(u8::is_ascii_digit))
             }
+            Accept::SessionRow => Some(self.accepted.sessions.addrs.contains(&pointer)),
             // these are proven elsewhere (arrays, handles) or need no value test of their own
             Accept::SlotOrdinal
             | Accept::ArrayCount
@@ -116,7 +122,6 @@ impl Trial<'_> {
             | Accept::Time4
             | Accept::UsedFlag
             | Accept::NameTable
-            | Accept::SessionRow
             | Accept::CounterCount => None,
         }
     }

@@ -9,6 +9,7 @@
 
 mod fields;
 pub mod invariants;
+mod processes;
 mod proofs;
 mod search;
 mod times;
@@ -151,6 +152,7 @@ pub fn accept(blueprint: &Blueprint, space: &dyn AddressSpace) -> Result<Accepte
     trial.handles(&used);
     trial.times(&used);
     trial.row_fields(&used);
+    trial.process_fields();
     Ok(trial.accepted)
 }
 

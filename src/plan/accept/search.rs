@@ -171,7 +171,7 @@ impl Trial<'_> {
     }
 
     /// Owner and owner's owner of the sessions that claim to be in use.
-    fn session_owners(&self) -> Vec<(TargetAddr, TargetAddr)> {
+    pub(super) fn session_owners(&self) -> Vec<(TargetAddr, TargetAddr)> {
         let Some(offset) = self.session_field("owner").map(|f| f.offset) else {
             return Vec::new();
         };

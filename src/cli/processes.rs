@@ -1,0 +1,279 @@
+//! `dump --processes` and `dump --resource-limit`: what a dump shows beside sessions.
+
+use std::io::Write;
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json};
+
+use super::args::{DumpArgs, Format};
+use super::{Exit, Failure, dump, table};
+use crate::analyze::resource_limit::{self, LimitWatch, Usage};
+use crate::decode::dates::rfc3339;
+use crate::decode::processes::PROCESS_COLUMNS;
+use crate::discover::{OsFact, OsProcesses};
+use crate::sample::{Attachment, ProcessSnapshot, Snapshot};
+
+type Row = Map<String, Json>;
+
+/// Time between two looks at the limits.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Columns that the operating system gives.
+const OS_COLUMNS: &[&str] = &[
+    "os_alive",
+    "os_pid",
+    "os_state",
+    "os_cpu_s",
+    "os_threads",
+    "os_start_time",
+    "os_cmdline",
+];
+
+/// Columns of the table of processes for people.
+const PROCESS_TABLE: &[&str] = &[
+    "pid",
+    "spid",
+    "serial_no",
+    "role",
+    "background",
+    "program",
+    "pga_used_mem",
+    "pga_alloc_mem",
+    "os_alive",
+    "os_state",
+    "os_cpu_s",
+    "os_start_time",
+];
+
+/// Columns of the table of limits for people.
+const LIMIT_TABLE: &[&str] = &[
+    "resource_name",
+    "current_utilization",
+    "limit_value",
+    "percent_used",
+    "head_room",
+    "error_at_limit",
+    "observed_maximum",
+    "observed_s",
+    "trend_per_hour",
+    "exhausted_in_s",
+];
+
+/// What was asked for beside sessions.
+pub struct Parts {
+    processes: Option<Vec<Row>>,
+    limits: Option<Vec<Row>>,
+    absent: Vec<(String, String)>,
+}
+
+impl Parts {
+    /// Reads what the arguments ask for; with `--watch` that takes as long.
+    ///
+    /// # Errors
+    /// When the blueprint can't show processes.
+    pub fn take(attachment: &Attachment, args: &DumpArgs) -> Result<Parts, Failure> {
+        let mut parts = Parts {
+            processes: None,
+            limits: None,
+            absent: Vec::new(),
+        };
+        if args.resource_limit {
+            let [processes, sessions] = watch_limits(attachment, args.watch)?;
+            parts.limits = Some(vec![processes.to_row(), sessions.to_row()]);
+            let absent = resource_limit::ABSENT.iter();
+            parts.absent.extend(
+                absent.map(|(c, why)| (format!("resource_limit.{c}"), (*why).to_owned())),
+            );
+        }
+        if args.processes {
+            let snapshot = ProcessSnapshot::take(attachment)?;
+            let os = os_processes(attachment);
+            let absent = snapshot.absent.iter();
+            parts
+                .absent
+                .extend(absent.map(|(c, why)| (format!("processes.{c}"), why.clone())));
+            let mut rows = snapshot.processes;
+            for row in &mut rows {
+                let fact = look(&os, row);
+                if let OsFact::Unknown(why) = &fact
+                    && !parts.absent.iter().any(|(c, _)| c == "processes.os_alive")
+                {
+                    let columns = OS_COLUMNS.iter();
+                    parts
+                        .absent
+                        .extend(columns.map(|c| (format!("processes.{c}"), why.clone())));
+                }
+                add_os(row, &fact);
+            }
+            parts.processes = Some(rows);
+        }
+        Ok(parts)
+    }
+
+    /// Whether anything was asked for.
+    pub fn asked(&self) -> bool {
+        self.processes.is_some() || self.limits.is_some()
+    }
+
+    /// Adds the parts to a dump's document, and the reasons to its `meta.absent`.
+    pub fn add_to(&self, document: &mut Json) {
+        for (name, rows) in [
+            ("processes", &self.processes),
+            ("resource_limit", &self.limits),
+        ] {
+            if let Some(rows) = rows {
+                document[name] = rows.iter().cloned().map(Json::Object).collect();
+            }
+        }
+        if let Some(absent) = document["meta"]["absent"].as_object_mut() {
+            let own = self.absent.iter().cloned();
+            absent.extend(own.map(|(c, why)| (c, why.into())));
+        }
+    }
+
+    /// Writes the parts alone: tables one after the other; CSV and JSON lines hold one kind of rows,
+    /// so there only one may be asked for.
+    pub fn write_instead(&self, out: &mut dyn Write, format: Format) -> Result<(), Failure> {
+        if format != Format::Table && self.processes.is_some() && self.limits.is_some() {
+            return Err(Failure::new(
+                Exit::Usage,
+                "--processes and --resource-limit are different rows: ask for one of them, or use -f json",
+            ));
+        }
+        for (rows, shown) in [
+            (&self.processes, PROCESS_TABLE),
+            (&self.limits, LIMIT_TABLE),
+        ] {
+            let Some(rows) = rows else { continue };
+            match format {
+                Format::Table => write!(out, "{}", text(rows, shown))?,
+                Format::Csv => {
+                    let all = all_columns(rows);
+                    dump::write_csv(out, &rows.iter().collect::<Vec<_>>(), &all)?;
+                }
+                Format::Json | Format::Jsonl => {
+                    for row in rows {
+                        serde_json::to_writer(&mut *out, row)?;
+                        writeln!(out)?;
+                    }
+                }
+            }
+        }
+        out.flush()?;
+        Ok(())
+    }
+}
+
+/// All columns in the order of their table.
+fn all_columns(rows: &[Row]) -> Vec<String> {
+    let first = rows.first();
+    let of_process = PROCESS_COLUMNS.iter().map(|c| c.name);
+    let mut names: Vec<String> = of_process
+        .chain(OS_COLUMNS.iter().copied())
+        .filter(|c| first.is_some_and(|r| r.contains_key(*c)))
+        .map(str::to_owned)
+        .collect();
+    if let Some(row) = first {
+        let others = row.keys().filter(|k| !names.contains(k));
+        names.extend(others.cloned().collect::<Vec<_>>());
+    }
+    names
+}
+
+fn text(rows: &[Row], columns: &[&str]) -> String {
+    let mut shown = table::new(columns);
+    for row in rows {
+        let cell = |c: &&str| row.get(*c).map(dump::plain).unwrap_or_default();
+        shown.add_row(columns.iter().map(cell));
+    }
+    let is_number = |c: &str| rows.iter().any(|r| r.get(c).is_some_and(Json::is_number));
+    let numbers: Vec<usize> = (0..columns.len()).filter(|i| is_number(columns[*i])).collect();
+    table::right(&mut shown, &numbers);
+    format!("{}\n", table::render(&shown))
+}
+
+/// The server processes of what is attached.
+pub fn os_processes(attachment: &Attachment) -> OsProcesses {
+    match &attachment.instance {
+        Some(instance) => OsProcesses::of(instance),
+        None => OsProcesses::none("an image has no running processes"),
+    }
+}
+
+/// What the operating system says of a process's row.
+pub fn look(os: &OsProcesses, row: &Row) -> OsFact {
+    let spid = row.get("spid").and_then(Json::as_str);
+    match spid.map(str::parse) {
+        Some(Ok(spid)) => os.look(spid),
+        Some(Err(_)) => OsFact::Unknown("SPID is no number".into()),
+        None => OsFact::Gone,
+    }
+}
+
+fn add_os(row: &mut Row, fact: &OsFact) {
+    let has_spid = row.get("spid").is_some_and(Json::is_string);
+    for column in OS_COLUMNS {
+        row.insert((*column).to_owned(), Json::Null);
+    }
+    let alive = match fact {
+        OsFact::Alive(_) => Some(true),
+        OsFact::Gone => has_spid.then_some(false),
+        OsFact::Unknown(_) => None,
+    };
+    row.insert("os_alive".into(), alive.into());
+    if let OsFact::Alive(os) = fact {
+        row.insert("os_pid".into(), os.pid.into());
+        row.insert("os_state".into(), os.state.to_string().into());
+        row.insert("os_cpu_s".into(), os.cpu_s.into());
+        row.insert("os_threads".into(), os.threads.into());
+        row.insert("os_start_time".into(), os.started_at.map(rfc3339).into());
+        row.insert("os_cmdline".into(), os.cmdline.clone().into());
+    }
+}
+
+/// The use of both limits now: processes, sessions.
+pub fn usage(processes: &ProcessSnapshot, sessions: &Snapshot) -> [Usage; 2] {
+    let number = |key: &str| sessions.meta.get(key).and_then(Json::as_u64).unwrap_or(0);
+    [
+        Usage {
+            name: "processes",
+            current: processes.processes.len() as u64,
+            limit: processes.slots as u64,
+        },
+        Usage {
+            name: "sessions",
+            current: number("in_use"),
+            limit: number("slots"),
+        },
+    ]
+}
+
+fn watch_limits(
+    attachment: &Attachment,
+    time: Option<Duration>,
+) -> Result<[LimitWatch; 2], Failure> {
+    let look = || -> Result<[Usage; 2], Failure> {
+        let processes = ProcessSnapshot::take(attachment)?;
+        Ok(usage(&processes, &Snapshot::take(attachment, false)?))
+    };
+    let mut watches = look()?.map(LimitWatch::new);
+    let start = std::time::Instant::now();
+    for n in 1.. {
+        let due = LOOK * n;
+        if time.is_none_or(|time| due > time) {
+            break;
+        }
+        std::thread::sleep(due.saturating_sub(start.elapsed()));
+        if !attachment.still_named() {
+            return Err(Failure::new(
+                Exit::NoInstance,
+                format!("instance {} went away while it was watched", attachment.name),
+            ));
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        for (watch, usage) in watches.iter_mut().zip(look()?) {
+            watch.push(seconds, usage);
+        }
+    }
+    Ok(watches)
+}

@@ -1,0 +1,63 @@
+//! One walk over all process slots in use, decoded: what `dump --processes` shows of memory.
+//!
+//! Not for: what the kernel says of the processes (`discover`), printing (`cli`).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json};
+
+use super::attach::{AttachError, Attachment};
+use super::pacer::{monotonic_ns, wall_ns};
+use crate::decode::processes::PROCESS_COLUMNS;
+use crate::decode::{Column, Decoder};
+use crate::plan::Need;
+use crate::walk::Walker;
+
+/// All processes in use at one moment.
+#[derive(Clone, Debug)]
+pub struct ProcessSnapshot {
+    /// One object for each process, in slot order, with all columns.
+    pub processes: Vec<Map<String, Json>>,
+    /// Columns that can't be had, with the reason.
+    pub absent: BTreeMap<&'static str, String>,
+    /// Slots (parameter processes).
+    pub slots: usize,
+    /// Rows that could not be read.
+    pub faulted: u32,
+}
+
+impl ProcessSnapshot {
+    /// Takes a snapshot.
+    ///
+    /// # Errors
+    /// When the blueprint lacks the process array, or live rows didn't prove it.
+    pub fn take(attachment: &Attachment) -> Result<ProcessSnapshot, AttachError> {
+        let columns: Vec<&'static Column> = PROCESS_COLUMNS.iter().collect();
+        let mut needs: Vec<Need> = columns.iter().flat_map(|c| c.needs()).collect();
+        needs.sort_unstable();
+        needs.dedup();
+        let bound = attachment.bind_processes(&needs)?;
+        let slots = bound.rows.len();
+        let mut decoder = Decoder::new(&attachment.blueprint, &bound, &columns);
+        let mut walker =
+            Walker::of_state_objects(bound).ok_or_else(|| attachment.lacks_gate())?;
+        let mut frame = walker.frame();
+        let start = monotonic_ns();
+        frame.mono_ns = start;
+        frame.wall_ns = wall_ns();
+        walker.sweep(&mut frame, || monotonic_ns() - start);
+        let mut processes = Vec::with_capacity(frame.len());
+        for i in 0..frame.len() {
+            let row = decoder.row(&frame, i);
+            let values = decoder.columns().zip(decoder.values(&row));
+            processes.push(values.map(|(c, v)| (c.name.to_owned(), v.to_json())).collect());
+        }
+        let absent = decoder.absent();
+        Ok(ProcessSnapshot {
+            processes,
+            absent: absent.map(|(c, why)| (c.name, why.to_owned())).collect(),
+            slots,
+            faulted: frame.faulted,
+        })
+    }
+}
