@@ -50,7 +50,10 @@ pub fn run(args: &ReconcileArgs) -> Result<Exit, Failure> {
         if !attachment.still_named() {
             return Err(Failure::new(
                 Exit::NoInstance,
-                format!("instance {} went away between the two looks", attachment.name),
+                format!(
+                    "instance {} went away between the two looks",
+                    attachment.name
+                ),
             ));
         }
         seen = observe(&attachment, &os, args)?;
@@ -308,7 +311,11 @@ fn card(out: &mut String, f: &Finding) {
     if f.row != 17 {
         let _ = writeln!(out, "        EXPIRE_TIME    {}", w.dcd);
         let _ = writeln!(out, "        IDLE_TIME      {}", w.profile_idle_time);
-        let _ = writeln!(out, "        MAX_IDLE_TIME  {}", w.resource_manager_max_idle_time);
+        let _ = writeln!(
+            out,
+            "        MAX_IDLE_TIME  {}",
+            w.resource_manager_max_idle_time
+        );
     }
     out.push('\n');
 }

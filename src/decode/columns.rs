@@ -244,7 +244,12 @@ const fn both(
     }
 }
 
-const fn dump(name: &'static str, kind: Kind, recipe: Recipe, help: &'static str) -> Column {
+pub(super) const fn dump(
+    name: &'static str,
+    kind: Kind,
+    recipe: Recipe,
+    help: &'static str,
+) -> Column {
     Column {
         name,
         ash: name,

@@ -6,7 +6,7 @@
 //!
 //! Not for: what `/proc` says of the process (that is `discover`).
 
-use super::columns::{Column, Kind, Recipe, Scope};
+use super::columns::{Column, Kind, Recipe, Scope, dump};
 use super::text::before_nul;
 use super::value::Value;
 use crate::plan::{FieldRef, Need, row};
@@ -23,50 +23,39 @@ const PROGRAM_BYTES: usize = 48;
 
 const NOT_PUBLIC: &str = "its place in X$KSUPR is not public";
 
-const fn of(name: &'static str, kind: Kind, recipe: Recipe, help: &'static str) -> Column {
-    Column {
-        name,
-        ash: name,
-        kind,
-        scope: Scope::Dump,
-        recipe,
-        help,
-    }
-}
-
 const FLAGS: &[Need] = &[row("KSUPRFLG")];
 
 /// All columns of a process.
 #[rustfmt::skip] // a table: one line a column
 pub const PROCESS_COLUMNS: &[Column] = &[
-    of("addr", Address, R::RowAddress, "address of the process's row"),
-    of("pid", U32, R::Slot, "Oracle's process identifier; 1 is PSEUDO"),
-    of("sosid", Text, R::NotStored(NOT_PUBLIC), "operating-system identifier with that of the thread"),
-    of("spid", Text, R::Text(row("KSUPROSID")), "operating-system process identifier; null for PSEUDO"),
-    of("stid", Text, R::NotStored(NOT_PUBLIC), "operating-system thread identifier"),
-    of("execution_type", Text, R::NotStored(NOT_PUBLIC), "PROCESS or THREAD"),
-    of("pname", Text, R::NotStored("its place in X$KSUPR is not public; role is the name in PROGRAM's brackets"), "name of the process"),
-    of("username", Text, R::Text(row("KSUPRUNM")), "operating-system user"),
-    of("serial_no", U32, R::Uint(row("KSUPRSER")), "serial number; tells processes in one slot apart"),
-    of("terminal", Text, R::Text(row("KSUPRTID")), "operating-system terminal"),
-    of("program", Text, R::Text(row("KSUPRPNM")), "program"),
-    of("traceid", Text, R::NotStored(NOT_PUBLIC), "identifier of the trace file"),
-    of("tracefile", Text, R::NotStored("not stored: the view composes it of diagnostic_dest, instance and SPID"), "current trace file"),
-    of("background", Text, R::Made(FLAGS, background), "1 for a background process"),
-    of("latchwait", Address, R::Address(row("KSLLAWAT")), "address of the latch waited for"),
-    of("latchspin", Address, R::NotStored(NOT_PUBLIC), "address of the latch spun on"),
-    of("pga_used_mem", U64, R::Uint(row("KSUPRPUM")), "bytes of PGA in use"),
-    of("pga_alloc_mem", U64, R::Made(&[row("KSUPRPRAM"), row("KSUPRPNAM")], sum), "bytes of PGA allocated, with what is free in it"),
-    of("pga_freeable_mem", U64, R::Uint(row("KSUPRPFM")), "bytes of PGA that can go back to the operating system"),
-    of("pga_max_mem", U64, R::Uint(row("KSUPRPMM")), "most bytes of PGA ever allocated"),
-    of("numa_default", U32, R::NotStored(NOT_PUBLIC), "default NUMA node"),
-    of("numa_curr", U32, R::NotStored(NOT_PUBLIC), "current NUMA node"),
-    of("cpu_used", U64, R::NotStored("its place in X$KSUPR is not public; os_cpu_s is the kernel's count"), "microseconds of CPU since the process began"),
-    of("con_id", U32, R::NotStored("X$KSUPR computes it when it is queried"), "container"),
-    of("role", Text, R::Made(&[row("KSUPRPNM")], role), "name in PROGRAM's brackets (PMON, D000, …); null for a dedicated server"),
-    of("fatal", Text, R::Made(FLAGS, fatal), "1 where the instance ends with the process"),
-    of("session_addr", Address, R::Address(row("session_addr")), "address of the session that the process serves now"),
-    of("read_flags", Text, R::Special(super::columns::Special::ReadFlags), "what was noticed while reading: retried, torn, fault"),
+    dump("addr", Address, R::RowAddress, "address of the process's row"),
+    dump("pid", U32, R::Slot, "Oracle's process identifier; 1 is PSEUDO"),
+    dump("sosid", Text, R::NotStored(NOT_PUBLIC), "operating-system identifier with that of the thread"),
+    dump("spid", Text, R::Text(row("KSUPROSID")), "operating-system process identifier; null for PSEUDO"),
+    dump("stid", Text, R::NotStored(NOT_PUBLIC), "operating-system thread identifier"),
+    dump("execution_type", Text, R::NotStored(NOT_PUBLIC), "PROCESS or THREAD"),
+    dump("pname", Text, R::NotStored("its place in X$KSUPR is not public; role is the name in PROGRAM's brackets"), "name of the process"),
+    dump("username", Text, R::Text(row("KSUPRUNM")), "operating-system user"),
+    dump("serial_no", U32, R::Uint(row("KSUPRSER")), "serial number; tells processes in one slot apart"),
+    dump("terminal", Text, R::Text(row("KSUPRTID")), "operating-system terminal"),
+    dump("program", Text, R::Text(row("KSUPRPNM")), "program"),
+    dump("traceid", Text, R::NotStored(NOT_PUBLIC), "identifier of the trace file"),
+    dump("tracefile", Text, R::NotStored("not stored: the view composes it of diagnostic_dest, instance and SPID"), "current trace file"),
+    dump("background", Text, R::Made(FLAGS, background), "1 for a background process"),
+    dump("latchwait", Address, R::Address(row("KSLLAWAT")), "address of the latch waited for"),
+    dump("latchspin", Address, R::NotStored(NOT_PUBLIC), "address of the latch spun on"),
+    dump("pga_used_mem", U64, R::Uint(row("KSUPRPUM")), "bytes of PGA in use"),
+    dump("pga_alloc_mem", U64, R::Made(&[row("KSUPRPRAM"), row("KSUPRPNAM")], sum), "bytes of PGA allocated, with what is free in it"),
+    dump("pga_freeable_mem", U64, R::Uint(row("KSUPRPFM")), "bytes of PGA that can go back to the operating system"),
+    dump("pga_max_mem", U64, R::Uint(row("KSUPRPMM")), "most bytes of PGA ever allocated"),
+    dump("numa_default", U32, R::NotStored(NOT_PUBLIC), "default NUMA node"),
+    dump("numa_curr", U32, R::NotStored(NOT_PUBLIC), "current NUMA node"),
+    dump("cpu_used", U64, R::NotStored("its place in X$KSUPR is not public; os_cpu_s is the kernel's count"), "microseconds of CPU since the process began"),
+    dump("con_id", U32, R::NotStored("X$KSUPR computes it when it is queried"), "container"),
+    dump("role", Text, R::Made(&[row("KSUPRPNM")], role), "name in PROGRAM's brackets (PMON, D000, …); null for a dedicated server"),
+    dump("fatal", Text, R::Made(FLAGS, fatal), "1 where the instance ends with the process"),
+    dump("session_addr", Address, R::Address(row("session_addr")), "address of the session that the process serves now"),
+    dump("read_flags", Text, R::Special(super::columns::Special::ReadFlags), "what was noticed while reading: retried, torn, fault"),
 ];
 
 /// V$PROCESS.BACKGROUND: 1 or NULL.

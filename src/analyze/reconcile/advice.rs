@@ -200,7 +200,9 @@ fn end_session(view: &View, hit: &Hit, before: &str, after: &str) -> Guide {
     match view.seen.clean_up.disconnect {
         Some(true) => Guide {
             advice: format!("{before}disconnect it: session and server process end{after}"),
-            statement: Some(format!("ALTER SYSTEM DISCONNECT SESSION {target} IMMEDIATE")),
+            statement: Some(format!(
+                "ALTER SYSTEM DISCONNECT SESSION {target} IMMEDIATE"
+            )),
         },
         Some(false) => match refuse_kill(view, p, Some(s)) {
             Some(why) => Guide::words(format!(
