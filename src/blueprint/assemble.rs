@@ -25,6 +25,7 @@ use super::model::{
     SCHEMA_VERSION, Source, SourceKind, Status, Struct,
 };
 use super::runs;
+use super::statistics;
 
 /// Id of the executable among the sources.
 const EXECUTABLE: &str = "executable";
@@ -286,6 +287,7 @@ fn dictionaries(facts: &Facts, hints: &HintsFile) -> Dictionaries {
     if let Some(commands) = &facts.commands {
         out.commands.extend(commands.value.clone());
     }
+    statistics::keep_known(&mut out);
     out
 }
 

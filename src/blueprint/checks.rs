@@ -13,6 +13,7 @@ use super::load::pointer_of;
 use super::model::{
     Accept, ArrayLayout, Blueprint, Field, Guard, MemberRef, SourceKind, Status, Stored, Struct,
 };
+use super::statistics;
 
 /// After so many overlaps of one structure the rest isn't listed.
 const MAX_OVERLAPS: usize = 100;
@@ -32,6 +33,8 @@ pub const RULES: &[&str] = &[
     "anchor-has-accept",
     "means-known",
     "provenance-complete",
+    "statistic-known",
+    "statistic-tree-acyclic",
     "identity-unique",
 ];
 
@@ -56,6 +59,8 @@ pub fn check(blueprint: &Blueprint, means: &[&str]) -> Vec<Finding> {
     anchor_has_accept(blueprint, &mut out);
     means_known(blueprint, means, &mut out);
     provenance_complete(blueprint, &mut out);
+    statistics::statistic_known(blueprint, &mut out);
+    statistics::statistic_tree_acyclic(blueprint, &mut out);
     out.list
 }
 

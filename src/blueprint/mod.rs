@@ -33,6 +33,7 @@ pub mod runs;
 pub mod show;
 pub mod spool;
 pub mod sqlplus;
+mod statistics;
 pub mod symbols;
 pub mod trace;
 

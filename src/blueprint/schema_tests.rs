@@ -8,8 +8,10 @@ use super::model::{Accept, Blueprint, Guard, SCHEMA_VERSION, SourceKind, Stored}
 use super::test_elf::TestExe;
 use super::testing;
 
-const BLUEPRINT: &str = include_str!("../../blueprints/schema/blueprint-1.0.schema.json");
-const HINTS: &str = include_str!("../../blueprints/schema/hints-1.0.schema.json");
+const BLUEPRINT_1_0: &str = include_str!("../../blueprints/schema/blueprint-1.0.schema.json");
+const BLUEPRINT: &str = include_str!("../../blueprints/schema/blueprint-1.1.schema.json");
+const HINTS_1_0: &str = include_str!("../../blueprints/schema/hints-1.0.schema.json");
+const HINTS: &str = include_str!("../../blueprints/schema/hints-1.1.schema.json");
 const INDEX: &str = include_str!("../../blueprints/schema/index-1.0.schema.json");
 
 fn valid(schema: &str, document: &Value) -> Result<(), String> {
@@ -18,6 +20,11 @@ fn valid(schema: &str, document: &Value) -> Result<(), String> {
     validator
         .validate(document)
         .map_err(|e| format!("{}: {e}", e.instance_path()))
+}
+
+/// The schema of the version that a document says, by the key that says it.
+fn of_version<'a>(document: &Value, key: &str, [old, new]: [&'a str; 2]) -> &'a str {
+    if document[key] == "1.0" { old } else { new }
 }
 
 fn files(folder: &str) -> Vec<(String, Value)> {
@@ -49,15 +56,44 @@ fn assembled_and_shipped_documents_are_valid() {
         );
     }
     for (name, document) in [files("synthetic"), files("drafts")].concat() {
-        valid(BLUEPRINT, &document).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let schema = of_version(&document, "schema", [BLUEPRINT_1_0, BLUEPRINT]);
+        valid(schema, &document).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
     let hints = files("hints");
     assert!(hints.len() >= 4);
     for (name, document) in hints {
-        valid(HINTS, &document).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let schema = of_version(&document, "hints", [HINTS_1_0, HINTS]);
+        valid(schema, &document).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
     let index: Value = serde_json::from_str(include_str!("../../blueprints/index.json")).unwrap();
     valid(INDEX, &index).unwrap();
+}
+
+/// A version once published stays: 1.1 only adds the three tables of how V$SESSTAT is made.
+#[test]
+fn version_1_1_adds_and_changes_nothing() {
+    for (old, new, key) in [
+        (BLUEPRINT_1_0, BLUEPRINT, "schema"),
+        (HINTS_1_0, HINTS, "hints"),
+    ] {
+        let [old, mut new] = [old, new].map(|t| serde_json::from_str::<Value>(t).unwrap());
+        let tables = &mut new["$defs"]["dictionaries"]["properties"];
+        let tables = tables.as_object_mut().unwrap();
+        for added in ["statistic_parts", "statistic_divisors", "statistic_maxima"] {
+            assert!(tables.remove(added).is_some(), "{added}");
+        }
+        for said in ["$id", "title"] {
+            new[said] = old[said].clone();
+        }
+        new["properties"][key]["const"] = "1.0".into();
+        assert_eq!(new, old, "{key}");
+    }
+    // a document of 1.0 with a table of 1.1 is neither
+    let mut document = serde_json::to_value(testing::blueprint()).unwrap();
+    document["dictionaries"]["statistic_parts"] = json!({"a": ["b"]});
+    valid(BLUEPRINT, &document).unwrap();
+    document["schema"] = "1.0".into();
+    assert!(valid(BLUEPRINT_1_0, &document).is_err());
 }
 
 /// What the schema refuses, reading refuses too, and the other way round for these.

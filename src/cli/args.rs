@@ -272,6 +272,12 @@ pub struct DumpArgs {
     /// Adds sql_text
     #[arg(long, value_enum, default_value = "none")]
     pub sql_text: SqlTextArg,
+    /// Session statistics as V$SESSTAT shows them, names comma-separated, or all that aren't 0; in a table and in CSV one line each
+    #[arg(long, value_delimiter = ',', value_name = "NAMES|all")]
+    pub stats: Vec<String>,
+    /// Adds V$SESS_IO's columns, temporary space and PGA of the session
+    #[arg(long)]
+    pub session_io: bool,
     /// Conditions column=value; % stands for any characters
     #[arg(value_name = "COLUMN=VALUE")]
     pub filters: Vec<String>,

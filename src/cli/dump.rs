@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
 use super::args::{DumpArgs, Format, RecursiveArg, SqlTextArg};
 use super::filter;
+use super::statistics::{Listed, SessionJson, Wanted};
 use super::{Exit, Failure, table};
 use crate::analyze::Filter;
 use crate::decode::Column;
@@ -33,15 +34,20 @@ pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
         return list_columns();
     }
     let filters = filter::parse(&args.filters)?;
-    let shown = chosen(args)?;
+    let statistics = Wanted::of(args);
+    let mut shown = chosen(args)?;
+    shown.extend(statistics.columns());
     let attachment = Attachment::open(&args.source.source(), args.source.blueprint().as_deref())?;
-    let snapshot = Snapshot::take(&attachment, args.sql_text == SqlTextArg::Full)?;
+    let with_text = args.sql_text == SqlTextArg::Full;
+    let plan = statistics.plan(&attachment)?;
+    let mut snapshot = Snapshot::take(&attachment, with_text, plan)?;
     drop(attachment);
-    let rows: Vec<&Map<String, Json>> = snapshot
-        .sessions
-        .iter()
-        .filter(|row| wanted(row, args.recursive, &filters))
+    statistics.add_columns(&mut snapshot);
+    let listed = statistics.listed(&snapshot);
+    let found: Vec<usize> = (0..snapshot.sessions.len())
+        .filter(|i| wanted(&snapshot.sessions[*i], args.recursive, &filters))
         .collect();
+    let rows: Vec<&Map<String, Json>> = found.iter().map(|i| &snapshot.sessions[*i]).collect();
     let mut out: Box<dyn Write> = match &args.output {
         Some(path) => Box::new(BufWriter::new(File::create(path).map_err(|e| {
             Failure::new(
@@ -49,20 +55,26 @@ pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
                 format!("can't write {}: {e}", path.display()),
             )
         })?)),
-        None => Box::new(std::io::stdout().lock()),
+        None => Box::new(BufWriter::new(std::io::stdout().lock())),
     };
     match args.format {
         Format::Json => {
             let mut meta = snapshot.meta.clone();
             meta.insert("sessions".into(), rows.len().into());
-            let rows: Vec<Json> = rows.iter().map(|r| picked(r, &shown)).collect();
-            serde_json::to_writer_pretty(&mut out, &json!({"meta": meta, "sessions": rows}))?;
+            let sessions = sessions(&found, &rows, &shown, listed.as_ref()).collect();
+            serde_json::to_writer_pretty(&mut out, &Document { meta, sessions })?;
             writeln!(out)?;
         }
         Format::Jsonl => {
-            for row in &rows {
-                serde_json::to_writer(&mut out, &picked(row, &shown))?;
+            for session in sessions(&found, &rows, &shown, listed.as_ref()) {
+                serde_json::to_writer(&mut out, &session)?;
                 writeln!(out)?;
+            }
+        }
+        Format::Csv | Format::Table if listed.is_some() => {
+            let listed = listed.iter();
+            for list in listed {
+                list.write(&mut out, &snapshot, &found, args.format == Format::Csv)?;
             }
         }
         Format::Csv => write_csv(&mut out, &rows, &shown)?,
@@ -117,11 +129,25 @@ fn plain(value: &Json) -> String {
     }
 }
 
-fn picked(row: &Map<String, Json>, columns: &[String]) -> Json {
-    let pairs = columns
-        .iter()
-        .map(|c| (c.clone(), row.get(c).cloned().unwrap_or(Json::Null)));
-    Json::Object(pairs.collect())
+/// The document that `-f json` prints.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    meta: Map<String, Json>,
+    sessions: Vec<SessionJson<'a>>,
+}
+
+fn sessions<'a>(
+    found: &'a [usize],
+    rows: &'a [&'a Map<String, Json>],
+    columns: &'a [String],
+    listed: Option<&'a Listed<'a>>,
+) -> impl Iterator<Item = SessionJson<'a>> {
+    found.iter().zip(rows).map(move |(index, row)| SessionJson {
+        row,
+        columns,
+        index: *index,
+        listed,
+    })
 }
 
 fn write_csv(
@@ -141,7 +167,7 @@ fn write_csv(
 }
 
 /// A CSV cell by RFC 4180.
-fn csv_cell(text: &str) -> String {
+pub(super) fn csv_cell(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
@@ -205,6 +231,9 @@ fn list_columns() -> Result<Exit, Failure> {
             crate::decode::Scope::Both => (*name, *ash),
         };
         rows.add_row([dump, sample, help]);
+    }
+    for c in crate::decode::statistics::SESSION_IO {
+        rows.add_row([c.name, "", &format!("with --session-io: {}", c.help)]);
     }
     let mut out = std::io::stdout().lock();
     write!(out, "{}", table::render(&rows))?;

@@ -17,6 +17,7 @@ mod exit;
 mod filter;
 mod record;
 mod report;
+mod statistics;
 mod table;
 
 use std::process::ExitCode;

@@ -12,6 +12,7 @@ pub mod columns;
 mod core;
 pub mod dates;
 pub mod decoder;
+pub mod statistics;
 pub mod text;
 pub mod value;
 

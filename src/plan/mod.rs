@@ -16,6 +16,7 @@ pub mod cell;
 pub mod compile;
 pub mod events;
 pub mod handle;
+pub mod statistics;
 
 pub use accept::{Accepted, Outcome, Verdict, accept};
 pub use arrays::RowTable;
@@ -23,6 +24,7 @@ pub use bind::{BoundPlan, bind};
 pub use cell::FieldRef;
 pub use compile::{Chase, Plan, Span, compile};
 pub use events::{Event, EventTable, TextAt};
+pub use statistics::{Asked, Counter, StatisticPlan};
 
 /// A field that a caller wants to see: of the row itself, or of a structure that a pointer of the
 /// row leads to.

@@ -14,6 +14,7 @@ pub mod rows;
 pub mod sampler;
 pub mod snapshot;
 pub mod sql_texts;
+pub mod statistics;
 
 pub use attach::{AttachError, Attachment, Source, is_oracle};
 pub use pacer::{Jitter, Pacer};
@@ -21,3 +22,4 @@ pub use rows::{SampleRows, tick_schema};
 pub use sampler::{Ended, RunStats, Sampler, SamplerOptions};
 pub use snapshot::Snapshot;
 pub use sql_texts::SqlTexts;
+pub use statistics::StatisticTable;

@@ -9,9 +9,11 @@ use serde_json::{Map, Value as Json, json};
 use super::attach::{AttachError, Attachment};
 use super::pacer::{monotonic_ns, wall_ns};
 use super::sql_texts::SqlTexts;
+use super::statistics::{self, StatisticTable};
 use crate::decode::columns::{dump_columns, needs_of};
 use crate::decode::text::Charset;
 use crate::decode::{Decoder, dates};
+use crate::plan::StatisticPlan;
 use crate::plan::handle::parse_sql_id;
 use crate::walk::{Frame, Select, Walker};
 
@@ -23,16 +25,26 @@ pub struct Snapshot {
     /// One object for each session, in slot order, with all columns of dumps (and `sql_text` if
     /// asked for).
     pub sessions: Vec<Map<String, Json>>,
+    /// Statistics of the sessions, in the same order, if asked for.
+    pub statistics: Option<StatisticTable>,
 }
 
 impl Snapshot {
-    /// Takes a snapshot, with the proven texts of the current statements if asked for.
+    /// Takes a snapshot, with the proven texts of the current statements and with statistics if
+    /// asked for.
     ///
     /// # Errors
     /// When the blueprint lacks the fields of the gate.
-    pub fn take(attachment: &Attachment, with_text: bool) -> Result<Snapshot, AttachError> {
+    pub fn take(
+        attachment: &Attachment,
+        with_text: bool,
+        statistics: Option<StatisticPlan>,
+    ) -> Result<Snapshot, AttachError> {
+        let began = monotonic_ns();
         let columns = dump_columns();
-        let bound = attachment.bind_sessions(&needs_of(&columns))?;
+        let mut needs = needs_of(&columns);
+        needs.extend(statistics.iter().flat_map(|_| statistics::NEEDS));
+        let bound = attachment.bind_sessions(&needs)?;
         let mut decoder = Decoder::new(&attachment.blueprint, &bound, &columns);
         let mut walker = Walker::new(bound, Select::Used).ok_or_else(|| attachment.lacks_gate())?;
         let mut frame = walker.frame();
@@ -41,6 +53,7 @@ impl Snapshot {
         frame.wall_ns = wall_ns();
         walker.sweep(&mut frame, || monotonic_ns() - start);
         frame.walk_ns = monotonic_ns() - start;
+        let statistics = statistics.map(|plan| StatisticTable::read(walker.bound(), &frame, plan));
         let texts = with_text
             .then(|| texts(attachment, &frame, &mut decoder))
             .flatten();
@@ -60,9 +73,15 @@ impl Snapshot {
             }
             sessions.push(object);
         }
+        let mut meta = meta(attachment, &decoder, &frame);
+        if let Some(table) = &statistics {
+            table.describe(&mut meta);
+        }
+        meta.insert("took_us".into(), ((monotonic_ns() - began) / 1000).into());
         Ok(Snapshot {
-            meta: meta(attachment, &decoder, &frame),
+            meta,
             sessions,
+            statistics,
         })
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! Rows move while they are tested, so weak tests need most rows, and a proof by MD5 needs few.
 
+mod counters;
 mod fields;
 mod proofs;
 mod search;
@@ -141,6 +142,7 @@ pub fn accept(blueprint: &Blueprint, space: &dyn AddressSpace) -> Result<Accepte
     let used = trial.used_rows();
     trial.handles(&used);
     trial.row_fields(&used);
+    trial.counters();
     Ok(trial.accepted)
 }
 
