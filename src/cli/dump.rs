@@ -40,7 +40,7 @@ pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
     let attachment = Attachment::open(&args.source.source(), args.source.blueprint().as_deref())?;
     let with_text = args.sql_text == SqlTextArg::Full;
     let plan = statistics.plan(&attachment)?;
-    let mut snapshot = Snapshot::take(&attachment, with_text, plan)?;
+    let mut snapshot = Snapshot::with_statistics(&attachment, with_text, plan)?;
     drop(attachment);
     statistics.add_columns(&mut snapshot);
     let listed = statistics.listed(&snapshot);

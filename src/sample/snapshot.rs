@@ -30,12 +30,19 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Takes a snapshot, with the proven texts of the current statements and with statistics if
-    /// asked for.
+    /// Takes a snapshot, with the proven texts of the current statements if asked for.
     ///
     /// # Errors
     /// When the blueprint lacks the fields of the gate.
-    pub fn take(
+    pub fn take(attachment: &Attachment, with_text: bool) -> Result<Snapshot, AttachError> {
+        Self::with_statistics(attachment, with_text, None)
+    }
+
+    /// As [`Snapshot::take`], with statistics if asked for.
+    ///
+    /// # Errors
+    /// When the blueprint lacks the fields of the gate.
+    pub fn with_statistics(
         attachment: &Attachment,
         with_text: bool,
         statistics: Option<StatisticPlan>,
