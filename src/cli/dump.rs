@@ -12,7 +12,7 @@ use super::{Exit, Failure, table};
 use crate::analyze::Filter;
 use crate::decode::Column;
 use crate::decode::columns::dump_columns;
-use crate::sample::{Attachment, Snapshot};
+use crate::sample::{Attachment, SessionValues, Snapshot};
 
 /// Columns of the table for people.
 const TABLE_COLUMNS: &[&str] = &[
@@ -47,7 +47,7 @@ pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
     let found: Vec<usize> = (0..snapshot.sessions.len())
         .filter(|i| wanted(&snapshot.sessions[*i], args.recursive, &filters))
         .collect();
-    let rows: Vec<&Map<String, Json>> = found.iter().map(|i| &snapshot.sessions[*i]).collect();
+    let rows: Vec<&SessionValues> = found.iter().map(|i| &snapshot.sessions[*i]).collect();
     let mut out: Box<dyn Write> = match &args.output {
         Some(path) => Box::new(BufWriter::new(File::create(path).map_err(|e| {
             Failure::new(
@@ -57,16 +57,21 @@ pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
         })?)),
         None => Box::new(BufWriter::new(std::io::stdout().lock())),
     };
+    let place = |name: &String| rows.first().and_then(|row| row.names.place(name));
+    let placed: Vec<_> = shown
+        .iter()
+        .map(|name| (name.clone(), place(name)))
+        .collect();
     match args.format {
         Format::Json => {
             let mut meta = snapshot.meta.clone();
             meta.insert("sessions".into(), rows.len().into());
-            let sessions = sessions(&found, &rows, &shown, listed.as_ref()).collect();
+            let sessions = sessions(&found, &rows, &placed, listed.as_ref()).collect();
             serde_json::to_writer_pretty(&mut out, &Document { meta, sessions })?;
             writeln!(out)?;
         }
         Format::Jsonl => {
-            for session in sessions(&found, &rows, &shown, listed.as_ref()) {
+            for session in sessions(&found, &rows, &placed, listed.as_ref()) {
                 serde_json::to_writer(&mut out, &session)?;
                 writeln!(out)?;
             }
@@ -111,7 +116,7 @@ fn chosen(args: &DumpArgs) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-fn wanted(row: &Map<String, Json>, recursive: RecursiveArg, filters: &[Filter]) -> bool {
+fn wanted(row: &SessionValues, recursive: RecursiveArg, filters: &[Filter]) -> bool {
     let is_recursive = row["in_v_session"] == Json::Bool(false);
     let kind = match recursive {
         RecursiveArg::Include => true,
@@ -138,8 +143,8 @@ struct Document<'a> {
 
 fn sessions<'a>(
     found: &'a [usize],
-    rows: &'a [&'a Map<String, Json>],
-    columns: &'a [String],
+    rows: &'a [&'a SessionValues],
+    columns: &'a [(String, Option<usize>)],
     listed: Option<&'a Listed<'a>>,
 ) -> impl Iterator<Item = SessionJson<'a>> {
     found.iter().zip(rows).map(move |(index, row)| SessionJson {
@@ -152,7 +157,7 @@ fn sessions<'a>(
 
 fn write_csv(
     out: &mut dyn Write,
-    rows: &[&Map<String, Json>],
+    rows: &[&SessionValues],
     columns: &[String],
 ) -> Result<(), Failure> {
     writeln!(out, "{}", columns.join(","))?;
@@ -175,7 +180,7 @@ pub(super) fn csv_cell(text: &str) -> String {
     }
 }
 
-fn text(snapshot: &Snapshot, rows: &[&Map<String, Json>], columns: &[String]) -> String {
+fn text(snapshot: &Snapshot, rows: &[&SessionValues], columns: &[String]) -> String {
     let headers: Vec<&str> = columns.iter().map(String::as_str).collect();
     let mut shown = table::new(&headers);
     for row in rows {
@@ -188,7 +193,7 @@ fn text(snapshot: &Snapshot, rows: &[&Map<String, Json>], columns: &[String]) ->
     let numbers: Vec<usize> = columns
         .iter()
         .enumerate()
-        .filter(|(_, c)| rows.iter().any(|r| r.get(*c).is_some_and(Json::is_number)))
+        .filter(|(_, c)| rows.iter().any(|r| r[c].is_number()))
         .map(|(i, _)| i)
         .collect();
     table::right(&mut shown, &numbers);

@@ -3,15 +3,16 @@
 //! Not for: reading or adding up (that is `sample`, `decode`).
 
 use std::io::Write;
+use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::args::DumpArgs;
 use super::{Exit, Failure, table};
 use crate::decode::statistics::SESSION_IO;
 use crate::plan::{Asked, StatisticPlan};
-use crate::sample::{Attachment, Snapshot, StatisticTable};
+use crate::sample::{Attachment, SessionValues, Snapshot, StatisticTable};
 
 /// Unknown names that a message lists.
 const LISTED: usize = 5;
@@ -85,12 +86,22 @@ impl Wanted {
         let Some(statistics) = snapshot.statistics.as_ref().filter(|_| self.session_io) else {
             return;
         };
-        for column in SESSION_IO {
-            let at = statistics.plan.position(column.statistic);
-            for (i, session) in snapshot.sessions.iter_mut().enumerate() {
-                let value = at.zip(statistics.of(i)).map(|(at, values)| values[at]);
-                session.insert(column.name.to_owned(), value.into());
-            }
+        let Some(first) = snapshot.sessions.first() else {
+            return;
+        };
+        let own = SESSION_IO.iter().map(|c| c.name);
+        let names = Arc::new(first.names.with(own));
+        let at: Vec<_> = SESSION_IO
+            .iter()
+            .map(|c| statistics.plan.position(c.statistic))
+            .collect();
+        for (i, session) in snapshot.sessions.iter_mut().enumerate() {
+            let values = statistics.of(i);
+            let value = |at: &Option<usize>| at.zip(values).map(|(at, values)| values[at]).into();
+            session.names = names.clone();
+            session.values.extend(at.iter().map(value));
+        }
+        for (column, at) in SESSION_IO.iter().zip(at) {
             if at.is_none()
                 && let Some(Json::Object(absent)) = snapshot.meta.get_mut("absent")
             {
@@ -185,9 +196,9 @@ impl<'a> Listed<'a> {
 /// A session as one JSON object: the shown columns, then `statistics` if they were asked for.
 pub struct SessionJson<'a> {
     /// Its values.
-    pub row: &'a Map<String, Json>,
-    /// Columns to show.
-    pub columns: &'a [String],
+    pub row: &'a SessionValues,
+    /// Columns to show, and their places among the values.
+    pub columns: &'a [(String, Option<usize>)],
     /// Its place in the snapshot.
     pub index: usize,
     /// What `--stats` shows.
@@ -197,8 +208,9 @@ pub struct SessionJson<'a> {
 impl Serialize for SessionJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for column in self.columns {
-            map.serialize_entry(column, self.row.get(column).unwrap_or(&Json::Null))?;
+        for (column, place) in self.columns {
+            let value = place.and_then(|at| self.row.values.get(at));
+            map.serialize_entry(column, value.unwrap_or(&Json::Null))?;
         }
         if let Some(listed) = self.listed {
             map.serialize_entry("statistics", &Statistics(listed, self.index))?;

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use super::columns::{CORE_NEEDS, Column, Recipe};
 use super::core::{Core, CoreFields};
 use super::dates;
-use super::text::{Charset, before_nul};
+use super::text::Charset;
 use super::value::Value;
 use crate::blueprint::model::{Blueprint, Stored};
 use crate::memory::TargetAddr;
@@ -307,8 +307,8 @@ fn text(field: FieldRef) -> Op {
             return Value::Absent;
         }
         let mut bytes = [0u8; MAX_TEXT];
-        let n = field.bytes(r.words, &mut bytes);
-        shown(c, before_nul(&bytes[..n]))
+        let n = field.bytes_to_nul(r.words, &mut bytes);
+        shown(c, &bytes[..n])
     })
 }
 
@@ -333,8 +333,8 @@ fn counted<'a>(
     if faulted(field, words) {
         return None;
     }
-    let n = field.bytes(words, bytes);
-    let used = before_nul(&bytes[..n]);
+    let n = field.bytes_to_nul(words, bytes);
+    let used = &bytes[..n];
     (used.len() as u64 == length.uint(words)).then_some(used)
 }
 

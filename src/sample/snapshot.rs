@@ -3,11 +3,13 @@
 //! Not for: printing, filtering (that is `cli`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 
 use super::attach::{AttachError, Attachment};
 use super::pacer::{monotonic_ns, wall_ns};
+use super::shown::{Names, SessionValues};
 use super::sql_texts::SqlTexts;
 use super::statistics::{self, StatisticTable};
 use crate::decode::columns::{dump_columns, needs_of};
@@ -17,6 +19,9 @@ use crate::plan::StatisticPlan;
 use crate::plan::handle::parse_sql_id;
 use crate::walk::{Frame, Select, Walker};
 
+/// Room in each session for columns that are added later.
+const EXTRA: usize = 10;
+
 /// All sessions in use at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -24,7 +29,7 @@ pub struct Snapshot {
     pub meta: Map<String, Json>,
     /// One object for each session, in slot order, with all columns of dumps (and `sql_text` if
     /// asked for).
-    pub sessions: Vec<Map<String, Json>>,
+    pub sessions: Vec<SessionValues>,
     /// Statistics of the sessions, in the same order, if asked for.
     pub statistics: Option<StatisticTable>,
 }
@@ -65,20 +70,24 @@ impl Snapshot {
             .then(|| texts(attachment, &frame, &mut decoder))
             .flatten();
         let mut sessions = Vec::with_capacity(frame.len());
+        let own = columns.iter().map(|c| c.name.to_owned());
+        let names = Arc::new(Names::new(
+            own.chain(with_text.then(|| "sql_text".to_owned())),
+        ));
+        let sql_id = names.place("sql_id");
         for i in 0..frame.len() {
             let row = decoder.row(&frame, i);
-            let mut object: Map<String, Json> = decoder
-                .columns()
-                .zip(decoder.values(&row))
-                .map(|(c, v)| (c.name.to_owned(), v.to_json()))
-                .collect();
+            let mut values = Vec::with_capacity(columns.len() + EXTRA);
+            values.extend(decoder.values(&row).map(|v| v.to_json()));
             if with_text {
-                let id = object["sql_id"].as_str().and_then(parse_sql_id);
+                let id = sql_id.and_then(|at| values.get(at)?.as_str().and_then(parse_sql_id));
                 let text = texts.as_ref().zip(id).and_then(|(t, id)| t.get(id));
-                let shown = text.map_or(Json::Null, |t| t.text.as_str().into());
-                object.insert("sql_text".into(), shown);
+                values.push(text.map_or(Json::Null, |t| t.text.as_str().into()));
             }
-            sessions.push(object);
+            sessions.push(SessionValues {
+                names: names.clone(),
+                values,
+            });
         }
         let mut meta = meta(attachment, &decoder, &frame);
         if let Some(table) = &statistics {
