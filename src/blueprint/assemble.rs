@@ -24,7 +24,7 @@ use super::model::{
     AbsentColumn, Anchor, Array, ArrayLayout, Blueprint, Dictionaries, Field, Identity,
     SCHEMA_VERSION, Source, SourceKind, Status, Struct,
 };
-use super::{overlap, runs, view_rules, views};
+use super::{overlap, runs, statistics, view_rules, views};
 
 /// Id of the executable among the sources.
 const EXECUTABLE: &str = "executable";
@@ -297,6 +297,7 @@ fn dictionaries(facts: &Facts, hints: &HintsFile) -> Dictionaries {
     if let Some(commands) = &facts.commands {
         out.commands.extend(commands.value.clone());
     }
+    statistics::keep_known(&mut out);
     out
 }
 

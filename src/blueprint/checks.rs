@@ -15,6 +15,7 @@ use super::model::{
 };
 use super::overlap;
 use super::stated_checks as stated;
+use super::statistics;
 
 /// Names of all rules, in the order in which they run.
 pub const RULES: &[&str] = &[
@@ -34,6 +35,8 @@ pub const RULES: &[&str] = &[
     "view-rule-agrees",
     "means-known",
     "provenance-complete",
+    "statistic-known",
+    "statistic-tree-acyclic",
     "identity-unique",
 ];
 
@@ -61,6 +64,8 @@ pub fn check(blueprint: &Blueprint, means: &[&str]) -> Vec<Finding> {
     stated::view_rule_agrees(blueprint, &mut out);
     means_known(blueprint, means, &mut out);
     provenance_complete(blueprint, &mut out);
+    statistics::statistic_known(blueprint, &mut out);
+    statistics::statistic_tree_acyclic(blueprint, &mut out);
     out.list
 }
 

@@ -331,3 +331,84 @@ fn every_rule_is_listed() {
         );
     }
 }
+
+/// A dictionary of some statistics.
+fn statistics(blueprint: &mut Blueprint, names: &[&str]) {
+    use super::super::model::StatisticName;
+    let named = |name: &&str| StatisticName {
+        name: (*name).to_owned(),
+        class: None,
+    };
+    blueprint.dictionaries.statistics = names.iter().map(named).collect();
+}
+
+fn part(blueprint: &mut Blueprint, whole: &str, parts: &[&str]) {
+    let parts = parts.iter().map(|p| (*p).to_owned()).collect();
+    let tree = &mut blueprint.dictionaries.statistic_parts;
+    tree.insert(whole.to_owned(), parts);
+}
+
+#[test]
+fn statistic_known() {
+    let found = broken(|b| {
+        statistics(b, &["a", "b"]);
+        part(b, "a", &["b", "x"]);
+    });
+    assert_eq!(
+        found,
+        one("statistic-known", "/dictionaries/statistic_parts/a/1")
+    );
+    let found = broken(|b| {
+        statistics(b, &["a"]);
+        b.dictionaries.statistic_divisors.insert("x/y".into(), 10);
+        b.dictionaries.statistic_maxima.push("z".into());
+    });
+    let pointers: Vec<&str> = found.iter().map(|f| f.1.as_str()).collect();
+    assert_eq!(
+        pointers,
+        [
+            "/dictionaries/statistic_divisors/x~1y",
+            "/dictionaries/statistic_maxima/0"
+        ]
+    );
+    let found = broken(|b| {
+        b.dictionaries.statistic_divisors.insert("a".into(), 0);
+    });
+    assert_eq!(
+        found,
+        one("statistic-known", "/dictionaries/statistic_divisors/a")
+    );
+    // without names nothing can be said of them
+    assert_eq!(broken(|b| part(b, "a", &["b"])), Vec::new());
+}
+
+#[test]
+fn statistic_tree_acyclic() {
+    let found = broken(|b| {
+        part(b, "a", &["b"]);
+        part(b, "b", &["c"]);
+        part(b, "c", &["a"]);
+    });
+    let rules: Vec<&str> = found.iter().map(|f| f.0).collect();
+    assert_eq!(rules, ["statistic-tree-acyclic"; 3], "{found:?}");
+    let found = broken(|b| {
+        part(b, "a", &["x", "y"]);
+        part(b, "b", &["y"]);
+    });
+    assert_eq!(
+        found,
+        one(
+            "statistic-tree-acyclic",
+            "/dictionaries/statistic_parts/b/0"
+        )
+    );
+    // a cycle beside the way up from a whole isn't gone round for ever
+    let found = broken(|b| {
+        part(b, "a", &["a"]);
+        part(b, "b", &["c"]);
+    });
+    assert_eq!(
+        found,
+        one("statistic-tree-acyclic", "/dictionaries/statistic_parts/a")
+    );
+}

@@ -20,6 +20,18 @@ pub struct Dictionaries {
     /// Statistics in STATISTIC# order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statistics: Vec<StatisticName>,
+    /// Statistics that V$SESSTAT adds up, by name: each with the ones that are direct parts of it.
+    /// Whether memory holds parts or sums is the rule `statistic_rollup`. Since schema 1.1.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub statistic_parts: BTreeMap<String, Vec<String>>,
+    /// Statistics that memory holds in a smaller unit than V$SESSTAT shows, by name: the divisor.
+    /// Whether a release does is the rule `statistic_times`. Since schema 1.1.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub statistic_divisors: BTreeMap<String, u64>,
+    /// Statistics of which the largest counts when sessions are added up, not the sum. Since
+    /// schema 1.1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statistic_maxima: Vec<String>,
     /// SQL command names by code (V$SQLCOMMAND).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub commands: BTreeMap<u32, String>,

@@ -19,8 +19,8 @@ use super::model::{
     AbsentColumn, Accept, Array, Confidence, Dictionaries, Guard, Invariant, Rule, Source, Stored,
 };
 
-/// Version of the hints form that is read.
-pub const HINTS_VERSION: &str = "1.0";
+/// Versions of the hints form that are read; the last is the newest.
+pub const HINTS_VERSIONS: [&str; 2] = ["1.0", "1.1"];
 /// Largest hints file in bytes, and most files of a directory.
 const MAX_BYTES: u64 = 4 << 20;
 const MAX_FILES: usize = 256;
@@ -186,7 +186,7 @@ pub struct Amendment {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HintsFile {
-    /// [`HINTS_VERSION`].
+    /// One of [`HINTS_VERSIONS`].
     pub hints: String,
     /// What it is for, in words.
     pub family: String,
@@ -329,10 +329,10 @@ fn read(bytes: &[u8], origin: &str) -> Result<(String, HintsFile), HintsError> {
         reason,
     };
     let mut file: HintsFile = serde_json::from_slice(bytes).map_err(|e| form(e.to_string()))?;
-    if file.hints != HINTS_VERSION {
-        let found = &file.hints;
+    if !HINTS_VERSIONS.contains(&file.hints.as_str()) {
+        let (known, found) = (HINTS_VERSIONS.join(" or "), &file.hints);
         return Err(form(format!(
-            "expected hints version {HINTS_VERSION}, found {found:?}"
+            "expected hints version {known}, found {found:?}"
         )));
     }
     let digest = Sha256::digest(bytes);
@@ -352,7 +352,7 @@ struct Merged {
 impl Merged {
     fn new(release: &str) -> Merged {
         let file = HintsFile {
-            hints: HINTS_VERSION.into(),
+            hints: HINTS_VERSIONS[HINTS_VERSIONS.len() - 1].into(),
             family: release.to_owned(),
             ..HintsFile::default()
         };
@@ -427,6 +427,23 @@ impl Merged {
         Ok(())
     }
 
+    /// The three tables of how V$SESSTAT is made belong together: one file claims them.
+    fn add_statistic_tree(&mut self, origin: &str, more: &Dictionaries) -> Result<(), HintsError> {
+        let said = [
+            !more.statistic_parts.is_empty(),
+            !more.statistic_divisors.is_empty(),
+            !more.statistic_maxima.is_empty(),
+        ];
+        if said.contains(&true) {
+            self.claim("dictionary statistic_parts".into(), origin)?;
+            let own = &mut self.file.dictionaries;
+            own.statistic_parts.clone_from(&more.statistic_parts);
+            own.statistic_divisors.clone_from(&more.statistic_divisors);
+            own.statistic_maxima.clone_from(&more.statistic_maxima);
+        }
+        Ok(())
+    }
+
     fn add_dictionaries(&mut self, origin: &str, more: &Dictionaries) -> Result<(), HintsError> {
         if !more.events.is_empty() {
             self.claim("dictionary events".into(), origin)?;
@@ -446,6 +463,7 @@ impl Merged {
                 .statistics
                 .clone_from(&more.statistics);
         }
+        self.add_statistic_tree(origin, more)?;
         if !more.commands.is_empty() {
             self.claim("dictionary commands".into(), origin)?;
             self.file.dictionaries.commands.clone_from(&more.commands);

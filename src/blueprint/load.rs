@@ -240,7 +240,9 @@ mod tests {
     fn own_and_lower_minor_are_read_and_higher_refused() {
         let mut v = value();
         assert!(read(&v).is_ok());
-        for (version, ok) in [("1.1", false), ("2.0", false), ("0.9", false), ("1", false)] {
+        v["schema"] = "1.0".into();
+        assert!(read(&v).is_ok(), "an older minor version");
+        for (version, ok) in [("1.2", false), ("2.0", false), ("0.9", false), ("1", false)] {
             v["schema"] = version.into();
             let result = read(&v);
             assert_eq!(result.is_ok(), ok, "{version}");

@@ -37,6 +37,7 @@ pub mod show;
 pub mod spool;
 pub mod sqlplus;
 mod stated_checks;
+mod statistics;
 pub mod symbols;
 pub mod trace;
 pub mod view_rules;

@@ -16,7 +16,7 @@ pub use super::invariant::{Invariant, Kind};
 pub use super::view_text::View;
 
 /// The schema version this program writes; it reads its own and lower minor versions.
-pub const SCHEMA_VERSION: &str = "1.0";
+pub const SCHEMA_VERSION: &str = "1.1";
 
 /// A blueprint: all that is needed to read one exact build of Oracle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,8 +8,10 @@ use super::model::{Accept, Blueprint, Guard, SCHEMA_VERSION, SourceKind, Stored}
 use super::test_elf::TestExe;
 use super::testing;
 
-const BLUEPRINT: &str = include_str!("../../blueprints/schema/blueprint-1.0.schema.json");
-const HINTS: &str = include_str!("../../blueprints/schema/hints-1.0.schema.json");
+const BLUEPRINT_1_0: &str = include_str!("../../blueprints/schema/blueprint-1.0.schema.json");
+const BLUEPRINT: &str = include_str!("../../blueprints/schema/blueprint-1.1.schema.json");
+const HINTS_1_0: &str = include_str!("../../blueprints/schema/hints-1.0.schema.json");
+const HINTS: &str = include_str!("../../blueprints/schema/hints-1.1.schema.json");
 const INDEX: &str = include_str!("../../blueprints/schema/index-1.0.schema.json");
 
 fn valid(schema: &str, document: &Value) -> Result<(), String> {
@@ -18,6 +20,11 @@ fn valid(schema: &str, document: &Value) -> Result<(), String> {
     validator
         .validate(document)
         .map_err(|e| format!("{}: {e}", e.instance_path()))
+}
+
+/// The schema of the version that a document says, by the key that says it.
+fn of_version<'a>(document: &Value, key: &str, [old, new]: [&'a str; 2]) -> &'a str {
+    if document[key] == "1.0" { old } else { new }
 }
 
 fn files(folder: &str) -> Vec<(String, Value)> {
@@ -49,15 +56,56 @@ fn assembled_and_shipped_documents_are_valid() {
         );
     }
     for (name, document) in [files("synthetic"), files("drafts")].concat() {
-        valid(BLUEPRINT, &document).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let schema = of_version(&document, "schema", [BLUEPRINT_1_0, BLUEPRINT]);
+        valid(schema, &document).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
     let hints = files("hints");
     assert!(hints.len() >= 4);
     for (name, document) in hints {
-        valid(HINTS, &document).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let schema = of_version(&document, "hints", [HINTS_1_0, HINTS]);
+        valid(schema, &document).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
     let index: Value = serde_json::from_str(include_str!("../../blueprints/index.json")).unwrap();
     valid(INDEX, &index).unwrap();
+}
+
+/// Whether what `old` allows `new` allows too, as far as this form of schema goes: nothing is taken
+/// away, nothing more is required, words are only added to a choice.
+fn widens(old: &Value, new: &Value, at: &str) -> Result<(), String> {
+    match (old, new) {
+        (Value::Object(o), Value::Object(n)) => o.iter().try_for_each(|(key, value)| {
+            let here = format!("{at}/{key}");
+            match (key.as_str(), n.get(key)) {
+                ("$id" | "title" | "description", _) => Ok(()),
+                (_, None) => Err(format!("{here} is gone")),
+                ("required", Some(now)) if now == value => Ok(()),
+                ("required", Some(_)) => Err(format!("{here} changed")),
+                (_, Some(now)) => widens(value, now, &here),
+            }
+        }),
+        (Value::Array(o), Value::Array(n)) => match o.iter().find(|v| !n.contains(v)) {
+            Some(gone) => Err(format!("{at} lost {gone}")),
+            None => Ok(()),
+        },
+        (o, n) if o == n || at.ends_with("/const") => Ok(()),
+        (o, n) => Err(format!("{at} was {o} and is {n}")),
+    }
+}
+
+/// A version once published stays as it is, and what it allowed the next minor version allows.
+#[test]
+fn version_1_1_adds_and_changes_nothing() {
+    for (old, new) in [(BLUEPRINT_1_0, BLUEPRINT), (HINTS_1_0, HINTS)] {
+        let [old, new] = [old, new].map(|t| serde_json::from_str::<Value>(t).unwrap());
+        widens(&old, &new, "").unwrap();
+        assert!(widens(&new, &old, "").is_err(), "1.1 has additions");
+    }
+    // a document of 1.0 with a table of 1.1 is neither
+    let mut document = serde_json::to_value(testing::blueprint()).unwrap();
+    document["dictionaries"]["statistic_parts"] = json!({"a": ["b"]});
+    valid(BLUEPRINT, &document).unwrap();
+    document["schema"] = "1.0".into();
+    assert!(valid(BLUEPRINT_1_0, &document).is_err());
 }
 
 /// What the schema refuses, reading refuses too, and the other way round for these.

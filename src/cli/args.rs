@@ -292,6 +292,12 @@ pub struct DumpArgs {
     /// Keep looking: with --resource-limit every second, for observed maximum, trend and time to exhaustion; with --recursive only 100 times a second, for how long each recursive session lives
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub watch: Option<std::time::Duration>,
+    /// Session statistics as V$SESSTAT shows them, names comma-separated, or all that aren't 0; in a table and in CSV one line each
+    #[arg(long, value_delimiter = ',', value_name = "NAMES|all")]
+    pub stats: Vec<String>,
+    /// Adds V$SESS_IO's columns, temporary space and PGA of the session
+    #[arg(long)]
+    pub session_io: bool,
     /// Conditions column=value; % stands for any characters
     #[arg(value_name = "COLUMN=VALUE")]
     pub filters: Vec<String>,

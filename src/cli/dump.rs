@@ -3,16 +3,16 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
 use super::args::{DumpArgs, Format, RecursiveArg, SqlTextArg};
-use super::{Exit, Failure, columns, filter, instances, processes, recursive, table};
+use super::filter;
+use super::statistics::{Listed, SessionJson, Wanted};
+use super::{Exit, Failure, table};
 use crate::analyze::Filter;
+use crate::decode::Column;
 use crate::decode::columns::dump_columns;
-use crate::sample::{Attachment, Snapshot, Source};
-
-/// The column that tells the rows of several instances apart.
-const INSTANCE: &str = "instance_name";
+use crate::sample::{Attachment, SessionValues, Snapshot};
 
 /// Columns of the table for people.
 const TABLE_COLUMNS: &[&str] = &[
@@ -29,110 +29,68 @@ const TABLE_COLUMNS: &[&str] = &[
     "machine",
 ];
 
-/// A snapshot and what of it is shown.
-struct Taken {
-    snapshot: Snapshot,
-    rows: Vec<Map<String, Json>>,
-    parts: processes::Parts,
-}
-
 pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
     if args.list_columns {
-        return columns::list(&mut output(args)?, args.format);
-    }
-    if let Some(time) = args.watch.filter(|_| !args.resource_limit) {
-        return recursive::watch(args, time, &mut output(args)?);
+        return list_columns();
     }
     let filters = filter::parse(&args.filters)?;
-    let several = instances::several(&args.source.instance);
+    let statistics = Wanted::of(args);
     let mut shown = chosen(args)?;
-    if several {
-        shown.insert(0, INSTANCE.to_owned());
-    }
-    let sources = instances::sources(&args.source)?;
-    let taken = instances::each(&sources, |source| take(args, source, &filters))?;
-    let mut out = output(args)?;
-    if args.format != Format::Json && taken.iter().any(|t| t.parts.asked()) {
-        for one in &taken {
-            one.parts.write_instead(&mut out, args.format)?;
-        }
-        return Ok(Exit::Ok);
-    }
+    shown.extend(statistics.columns());
+    let attachment = Attachment::open(&args.source.source(), args.source.blueprint().as_deref())?;
+    let with_text = args.sql_text == SqlTextArg::Full;
+    let plan = statistics.plan(&attachment)?;
+    let mut snapshot = Snapshot::with_statistics(&attachment, with_text, plan)?;
+    drop(attachment);
+    statistics.add_columns(&mut snapshot);
+    let listed = statistics.listed(&snapshot);
+    let found: Vec<usize> = (0..snapshot.sessions.len())
+        .filter(|i| wanted(&snapshot.sessions[*i], args.recursive, &filters))
+        .collect();
+    let rows: Vec<&SessionValues> = found.iter().map(|i| &snapshot.sessions[*i]).collect();
+    let mut out: Box<dyn Write> = match &args.output {
+        Some(path) => Box::new(BufWriter::new(File::create(path).map_err(|e| {
+            Failure::new(
+                Exit::Damaged,
+                format!("can't write {}: {e}", path.display()),
+            )
+        })?)),
+        None => Box::new(BufWriter::new(std::io::stdout().lock())),
+    };
+    let place = |name: &String| rows.first().and_then(|row| row.names.place(name));
+    let placed: Vec<_> = shown
+        .iter()
+        .map(|name| (name.clone(), place(name)))
+        .collect();
     match args.format {
         Format::Json => {
-            let mut all: Vec<Json> = taken.iter().map(|t| document(t, &shown)).collect();
-            let whole = match all.pop() {
-                Some(only) if !several => only,
-                last => json!({"instances": all.into_iter().chain(last).collect::<Vec<_>>()}),
-            };
-            serde_json::to_writer_pretty(&mut out, &whole)?;
+            let mut meta = snapshot.meta.clone();
+            meta.insert("sessions".into(), rows.len().into());
+            let sessions = sessions(&found, &rows, &placed, listed.as_ref()).collect();
+            serde_json::to_writer_pretty(&mut out, &Document { meta, sessions })?;
             writeln!(out)?;
         }
         Format::Jsonl => {
-            for row in taken.iter().flat_map(|t| &t.rows) {
-                serde_json::to_writer(&mut out, &picked(row, &shown))?;
+            for session in sessions(&found, &rows, &placed, listed.as_ref()) {
+                serde_json::to_writer(&mut out, &session)?;
                 writeln!(out)?;
             }
         }
-        Format::Csv => {
-            let rows: Vec<&Map<String, Json>> = taken.iter().flat_map(|t| &t.rows).collect();
-            write_csv(&mut out, &rows, &shown)?;
-        }
-        Format::Table => {
-            for one in &taken {
-                let rows: Vec<&Map<String, Json>> = one.rows.iter().collect();
-                write!(out, "{}", text(&one.snapshot, &rows, &shown))?;
+        Format::Csv | Format::Table if listed.is_some() => {
+            let listed = listed.iter();
+            for list in listed {
+                list.write(&mut out, &snapshot, &found, args.format == Format::Csv)?;
             }
         }
+        Format::Csv => write_csv(&mut out, &rows, &shown)?,
+        Format::Table => write!(out, "{}", text(&snapshot, &rows, &shown))?,
     }
     out.flush()?;
-    Ok(if taken.iter().all(|t| t.rows.is_empty()) {
+    Ok(if rows.is_empty() {
         Exit::Nothing
     } else {
         Exit::Ok
     })
-}
-
-/// Where to write.
-fn output(args: &DumpArgs) -> Result<Box<dyn Write>, Failure> {
-    let Some(path) = &args.output else {
-        return Ok(Box::new(std::io::stdout().lock()));
-    };
-    let file = File::create(path).map_err(|e| {
-        Failure::new(
-            Exit::Damaged,
-            format!("can't write {}: {e}", path.display()),
-        )
-    })?;
-    Ok(Box::new(BufWriter::new(file)))
-}
-
-fn take(args: &DumpArgs, source: &Source, filters: &[Filter]) -> Result<Taken, Failure> {
-    let attachment = Attachment::open(source, args.source.blueprint().as_deref())?;
-    let parts = processes::Parts::take(&attachment, args)?;
-    let mut snapshot = Snapshot::take(&attachment, args.sql_text == SqlTextArg::Full)?;
-    drop(attachment);
-    let name = snapshot.meta[INSTANCE].clone();
-    let mut rows = std::mem::take(&mut snapshot.sessions);
-    rows.retain(|row| wanted(row, args.recursive, filters));
-    for row in &mut rows {
-        row.insert(INSTANCE.to_owned(), name.clone());
-    }
-    Ok(Taken {
-        snapshot,
-        rows,
-        parts,
-    })
-}
-
-/// What JSON shows of one instance.
-fn document(taken: &Taken, shown: &[String]) -> Json {
-    let mut meta = taken.snapshot.meta.clone();
-    meta.insert("sessions".into(), taken.rows.len().into());
-    let rows: Vec<Json> = taken.rows.iter().map(|r| picked(r, shown)).collect();
-    let mut document = json!({"meta": meta, "sessions": rows});
-    taken.parts.add_to(&mut document);
-    document
 }
 
 fn chosen(args: &DumpArgs) -> Result<Vec<String>, Failure> {
@@ -148,7 +106,7 @@ fn chosen(args: &DumpArgs) -> Result<Vec<String>, Failure> {
     let names: Vec<String> = args.columns.iter().map(|c| c.to_lowercase()).collect();
     if let Some(wrong) = names
         .iter()
-        .find(|n| !known.contains(&n.as_str()) && *n != "sql_text" && *n != INSTANCE)
+        .find(|n| !known.contains(&n.as_str()) && *n != "sql_text")
     {
         return Err(Failure::new(
             Exit::Usage,
@@ -158,7 +116,7 @@ fn chosen(args: &DumpArgs) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-fn wanted(row: &Map<String, Json>, recursive: RecursiveArg, filters: &[Filter]) -> bool {
+fn wanted(row: &SessionValues, recursive: RecursiveArg, filters: &[Filter]) -> bool {
     let is_recursive = row["in_v_session"] == Json::Bool(false);
     let kind = match recursive {
         RecursiveArg::Include => true,
@@ -168,7 +126,7 @@ fn wanted(row: &Map<String, Json>, recursive: RecursiveArg, filters: &[Filter]) 
     kind && filters.iter().all(|f| filter::matches(f, &row[&f.column]))
 }
 
-pub(super) fn plain(value: &Json) -> String {
+fn plain(value: &Json) -> String {
     match value {
         Json::Null => String::new(),
         Json::String(text) => text.clone(),
@@ -176,16 +134,30 @@ pub(super) fn plain(value: &Json) -> String {
     }
 }
 
-fn picked(row: &Map<String, Json>, columns: &[String]) -> Json {
-    let pairs = columns
-        .iter()
-        .map(|c| (c.clone(), row.get(c).cloned().unwrap_or(Json::Null)));
-    Json::Object(pairs.collect())
+/// The document that `-f json` prints.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    meta: Map<String, Json>,
+    sessions: Vec<SessionJson<'a>>,
 }
 
-pub(super) fn write_csv(
+fn sessions<'a>(
+    found: &'a [usize],
+    rows: &'a [&'a SessionValues],
+    columns: &'a [(String, Option<usize>)],
+    listed: Option<&'a Listed<'a>>,
+) -> impl Iterator<Item = SessionJson<'a>> {
+    found.iter().zip(rows).map(move |(index, row)| SessionJson {
+        row,
+        columns,
+        index: *index,
+        listed,
+    })
+}
+
+fn write_csv(
     out: &mut dyn Write,
-    rows: &[&Map<String, Json>],
+    rows: &[&SessionValues],
     columns: &[String],
 ) -> Result<(), Failure> {
     writeln!(out, "{}", columns.join(","))?;
@@ -208,7 +180,7 @@ pub(super) fn csv_cell(text: &str) -> String {
     }
 }
 
-fn text(snapshot: &Snapshot, rows: &[&Map<String, Json>], columns: &[String]) -> String {
+fn text(snapshot: &Snapshot, rows: &[&SessionValues], columns: &[String]) -> String {
     let headers: Vec<&str> = columns.iter().map(String::as_str).collect();
     let mut shown = table::new(&headers);
     for row in rows {
@@ -221,7 +193,7 @@ fn text(snapshot: &Snapshot, rows: &[&Map<String, Json>], columns: &[String]) ->
     let numbers: Vec<usize> = columns
         .iter()
         .enumerate()
-        .filter(|(_, c)| rows.iter().any(|r| r.get(*c).is_some_and(Json::is_number)))
+        .filter(|(_, c)| rows.iter().any(|r| r[c].is_number()))
         .map(|(i, _)| i)
         .collect();
     table::right(&mut shown, &numbers);
@@ -246,4 +218,29 @@ fn count(value: &Json, what: &str) -> String {
         Some(n) if n > 0 => format!(", {n} {what}"),
         _ => String::new(),
     }
+}
+
+fn list_columns() -> Result<Exit, Failure> {
+    let mut rows = table::new(&["column", "in recordings", "meaning"]);
+    for c in crate::decode::COLUMNS {
+        let Column {
+            name,
+            ash,
+            scope,
+            help,
+            ..
+        } = c;
+        let (dump, sample) = match scope {
+            crate::decode::Scope::Dump => (*name, ""),
+            crate::decode::Scope::Sample => ("", *ash),
+            crate::decode::Scope::Both => (*name, *ash),
+        };
+        rows.add_row([dump, sample, help]);
+    }
+    for c in crate::decode::statistics::SESSION_IO {
+        rows.add_row([c.name, "", &format!("with --session-io: {}", c.help)]);
+    }
+    let mut out = std::io::stdout().lock();
+    write!(out, "{}", table::render(&rows))?;
+    Ok(Exit::Ok)
 }

@@ -22,6 +22,7 @@ mod reconcile;
 mod record;
 mod recursive;
 mod report;
+mod statistics;
 mod table;
 
 use std::process::ExitCode;

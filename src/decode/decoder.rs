@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use super::columns::{Column, Recipe};
 use super::context::{Context, Owner};
 use super::core::Core;
-use super::text::before_nul;
 use super::value::Value;
 use crate::blueprint::model::{Blueprint, Stored};
 use crate::memory::TargetAddr;
@@ -440,8 +439,8 @@ fn text(field: FieldRef) -> Op {
             return Value::Absent;
         }
         let mut bytes = [0u8; MAX_TEXT];
-        let n = field.bytes(r.words, &mut bytes);
-        shown(c, before_nul(&bytes[..n]))
+        let n = field.bytes_to_nul(r.words, &mut bytes);
+        shown(c, &bytes[..n])
     })
 }
 
@@ -466,8 +465,8 @@ fn counted<'a>(
     if faulted(field, words) {
         return None;
     }
-    let n = field.bytes(words, bytes);
-    let used = before_nul(&bytes[..n]);
+    let n = field.bytes_to_nul(words, bytes);
+    let used = &bytes[..n];
     (used.len() as u64 == length.uint(words)).then_some(used)
 }
 

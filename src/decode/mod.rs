@@ -17,6 +17,7 @@ pub mod decoder;
 mod golden_tests;
 mod kslwt;
 pub mod processes;
+pub mod statistics;
 pub mod text;
 pub mod value;
 

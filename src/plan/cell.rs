@@ -44,13 +44,31 @@ impl FieldRef {
 
     /// Copies the field's bytes into `out` and returns how many (the smaller of both).
     pub fn bytes(&self, row: &[u64], out: &mut [u8]) -> usize {
+        self.copy(row, out, |_| false)
+    }
+
+    /// Copies the field's bytes before the first NUL into `out` and returns how many; what follows
+    /// in `out` is left as it is or holds what stands behind the NUL.
+    pub fn bytes_to_nul(&self, row: &[u64], out: &mut [u8]) -> usize {
+        let n = self.copy(row, out, |piece| piece.contains(&0));
+        out[..n].iter().position(|b| *b == 0).unwrap_or(n)
+    }
+
+    /// Copies word by word, and no further than a piece that is the last by `ends`.
+    fn copy(&self, row: &[u64], out: &mut [u8], ends: impl Fn(&[u8]) -> bool) -> usize {
         let n = out.len().min(self.size as usize);
-        for (i, slot) in out[..n].iter_mut().enumerate() {
-            let at = self.byte as usize + i;
-            let word = row.get(at / 8).copied().unwrap_or(0);
-            *slot = (word >> ((at % 8) * 8)) as u8;
+        let mut done = 0;
+        while done < n {
+            let at = self.byte as usize + done;
+            let word = row.get(at / 8).copied().unwrap_or(0).to_le_bytes();
+            let piece = &word[at % 8..][..(8 - at % 8).min(n - done)];
+            out[done..done + piece.len()].copy_from_slice(piece);
+            done += piece.len();
+            if ends(piece) {
+                break;
+            }
         }
-        n
+        done
     }
 }
 
@@ -88,5 +106,10 @@ mod tests {
         let mut out = [0u8; 6];
         assert_eq!(field(5, 6).bytes(&row, &mut out), 6);
         assert_eq!(&out, b"fghijk");
+        let row = [row[0], u64::from_le_bytes(*b"ij\0lmnop"), row[0]];
+        let mut out = [0u8; 24];
+        assert_eq!(field(5, 19).bytes_to_nul(&row, &mut out), 5);
+        assert_eq!(&out[..5], b"fghij");
+        assert_eq!(field(0, 8).bytes_to_nul(&row, &mut out), 8, "no NUL");
     }
 }

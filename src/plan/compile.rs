@@ -67,6 +67,16 @@ impl Plan {
         self.fields.get(&need).copied()
     }
 
+    /// Bytes from the row's start at which a field of the row itself stands.
+    pub fn row_offset(&self, field: FieldRef) -> Option<u64> {
+        let spans = self.gate.iter().chain(&self.spans);
+        let (word, rest) = (field.byte / 8, u64::from(field.byte % 8));
+        spans
+            .filter(|s| field.chase.is_none() && (s.dst..s.dst + s.words).contains(&word))
+            .map(|s| s.offset + u64::from(word - s.dst) * 8 + rest)
+            .next()
+    }
+
     /// Why a needed field can't be read.
     pub fn why_absent(&self, need: Need) -> &str {
         self.absent

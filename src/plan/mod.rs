@@ -17,6 +17,7 @@ pub mod compile;
 pub mod events;
 pub mod handle;
 pub mod times;
+pub mod statistics;
 
 pub use accept::invariants::verify;
 pub use accept::{Accepted, Outcome, Verdict, accept};
@@ -25,6 +26,7 @@ pub use bind::{BoundPlan, bind};
 pub use cell::FieldRef;
 pub use compile::{Chase, Plan, Span, compile};
 pub use events::{Event, EventTable, TextAt};
+pub use statistics::{Asked, Counter, StatisticPlan};
 
 /// A field that a caller wants to see: of the row itself, or of a structure that a pointer of the
 /// row leads to.

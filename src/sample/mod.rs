@@ -16,8 +16,10 @@ pub mod processes;
 pub mod recursives;
 pub mod rows;
 pub mod sampler;
+pub mod shown;
 pub mod snapshot;
 pub mod sql_texts;
+pub mod statistics;
 
 pub use attach::{AttachError, Attachment, Source, is_oracle};
 pub use choose::Selected;
@@ -26,5 +28,7 @@ pub use pacer::{Jitter, Pacer};
 pub use processes::ProcessSnapshot;
 pub use rows::{SampleRows, tick_schema};
 pub use sampler::{Ended, RunStats, Sampler, SamplerOptions};
+pub use shown::{Names, SessionValues};
 pub use snapshot::Snapshot;
 pub use sql_texts::SqlTexts;
+pub use statistics::StatisticTable;

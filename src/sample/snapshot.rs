@@ -3,19 +3,24 @@
 //! Not for: printing, filtering (that is `cli`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 
 use super::attach::{AttachError, Attachment};
-use super::owners::Owners;
 use super::pacer::{monotonic_ns, wall_ns};
-use super::recursives::served;
+use super::shown::{Names, SessionValues};
 use super::sql_texts::SqlTexts;
+use super::statistics::{self, StatisticTable};
 use crate::decode::columns::{dump_columns, needs_of};
 use crate::decode::text::Charset;
 use crate::decode::{Decoder, dates};
+use crate::plan::StatisticPlan;
 use crate::plan::handle::parse_sql_id;
 use crate::walk::{Frame, Select, Walker};
+
+/// Room in each session for columns that are added later.
+const EXTRA: usize = 10;
 
 /// All sessions in use at one moment.
 #[derive(Clone, Debug)]
@@ -24,7 +29,9 @@ pub struct Snapshot {
     pub meta: Map<String, Json>,
     /// One object for each session, in slot order, with all columns of dumps (and `sql_text` if
     /// asked for).
-    pub sessions: Vec<Map<String, Json>>,
+    pub sessions: Vec<SessionValues>,
+    /// Statistics of the sessions, in the same order, if asked for.
+    pub statistics: Option<StatisticTable>,
 }
 
 impl Snapshot {
@@ -33,12 +40,24 @@ impl Snapshot {
     /// # Errors
     /// When the blueprint lacks the fields of the gate.
     pub fn take(attachment: &Attachment, with_text: bool) -> Result<Snapshot, AttachError> {
+        Self::with_statistics(attachment, with_text, None)
+    }
+
+    /// As [`Snapshot::take`], with statistics if asked for.
+    ///
+    /// # Errors
+    /// When the blueprint lacks the fields of the gate.
+    pub fn with_statistics(
+        attachment: &Attachment,
+        with_text: bool,
+        statistics: Option<StatisticPlan>,
+    ) -> Result<Snapshot, AttachError> {
+        let began = monotonic_ns();
         let columns = dump_columns();
-        let bound = attachment.bind_sessions(&needs_of(&columns))?;
-        let owners = Owners::new(attachment);
-        let context = owners.context().serving();
-        let mut decoder = Decoder::within(&attachment.blueprint, &bound, &columns, context);
-        let rows = bound.rows.addrs.clone();
+        let mut needs = needs_of(&columns);
+        needs.extend(statistics.iter().flat_map(|_| statistics::NEEDS));
+        let bound = attachment.bind_sessions(&needs)?;
+        let mut decoder = Decoder::new(&attachment.blueprint, &bound, &columns);
         let mut walker = Walker::new(bound, Select::Used).ok_or_else(|| attachment.lacks_gate())?;
         let mut frame = walker.frame();
         let start = monotonic_ns();
@@ -46,31 +65,39 @@ impl Snapshot {
         frame.wall_ns = wall_ns();
         walker.sweep(&mut frame, || monotonic_ns() - start);
         frame.walk_ns = monotonic_ns() - start;
-        owners.look(&frame, &mut decoder);
-        let serves = served(&frame, &decoder, &rows);
-        decoder.set_serves(serves);
+        let statistics = statistics.map(|plan| StatisticTable::read(walker.bound(), &frame, plan));
         let texts = with_text
             .then(|| texts(attachment, &frame, &mut decoder))
             .flatten();
         let mut sessions = Vec::with_capacity(frame.len());
+        let own = columns.iter().map(|c| c.name.to_owned());
+        let names = Arc::new(Names::new(
+            own.chain(with_text.then(|| "sql_text".to_owned())),
+        ));
+        let sql_id = names.place("sql_id");
         for i in 0..frame.len() {
             let row = decoder.row(&frame, i);
-            let mut object: Map<String, Json> = decoder
-                .columns()
-                .zip(decoder.values(&row))
-                .map(|(c, v)| (c.name.to_owned(), v.to_json()))
-                .collect();
+            let mut values = Vec::with_capacity(columns.len() + EXTRA);
+            values.extend(decoder.values(&row).map(|v| v.to_json()));
             if with_text {
-                let id = object["sql_id"].as_str().and_then(parse_sql_id);
+                let id = sql_id.and_then(|at| values.get(at)?.as_str().and_then(parse_sql_id));
                 let text = texts.as_ref().zip(id).and_then(|(t, id)| t.get(id));
-                let shown = text.map_or(Json::Null, |t| t.text.as_str().into());
-                object.insert("sql_text".into(), shown);
+                values.push(text.map_or(Json::Null, |t| t.text.as_str().into()));
             }
-            sessions.push(object);
+            sessions.push(SessionValues {
+                names: names.clone(),
+                values,
+            });
         }
+        let mut meta = meta(attachment, &decoder, &frame);
+        if let Some(table) = &statistics {
+            table.describe(&mut meta);
+        }
+        meta.insert("took_us".into(), ((monotonic_ns() - began) / 1000).into());
         Ok(Snapshot {
-            meta: meta(attachment, &decoder, &frame),
+            meta,
             sessions,
+            statistics,
         })
     }
 }
@@ -87,13 +114,10 @@ fn texts(attachment: &Attachment, frame: &Frame, decoder: &mut Decoder) -> Optio
 
 fn meta(attachment: &Attachment, decoder: &Decoder, frame: &Frame) -> Map<String, Json> {
     let absent: BTreeMap<&str, &str> = decoder.absent().map(|(c, why)| (c.name, why)).collect();
-    let inferred: BTreeMap<&str, &str> = decoder.inferred().map(|(c, how)| (c.name, how)).collect();
     let document = json!({
         "instance_name": attachment.name,
         "blueprint_id": attachment.blueprint.id,
         "blueprint_forced": attachment.forced,
-        "blueprint_selected": attachment.selected.word(),
-        "db_name": attachment.db_name,
         "release": attachment.blueprint.identity.release,
         "memory": attachment.space.kind(),
         "sample_time": dates::rfc3339_ns(frame.wall_ns),
@@ -102,32 +126,10 @@ fn meta(attachment: &Attachment, decoder: &Decoder, frame: &Frame) -> Map<String
         "in_use": frame.len(),
         "torn": frame.torn,
         "faulted": frame.faulted,
-        "charset": attachment.blueprint.charset,
-        "charset_problem": Charset::problem(attachment.blueprint.charset.as_deref()),
-        "recursive": recursive(decoder, frame),
         "absent": absent,
-        "inferred": inferred,
     });
     match document {
         Json::Object(meta) => meta,
         _ => Map::new(),
     }
-}
-
-/// How many slots the sessions take that V$SESSION hides.
-fn recursive(decoder: &Decoder, frame: &Frame) -> Json {
-    let rows = (0..frame.len()).map(|i| frame.row(i));
-    let hidden: Vec<&[u64]> = rows.filter(|words| decoder.is_recursive(words)).collect();
-    let alone = |words: &&&[u64]| decoder.owners(words).1.is_some_and(|p| p.0 == 0);
-    json!({
-        "count": hidden.len(),
-        "without_process": hidden.iter().filter(alone).count(),
-        "share_of_slots": share(hidden.len(), frame.seen as usize + frame.faulted as usize),
-        "share_of_used": share(hidden.len(), frame.len()),
-    })
-}
-
-/// A part of a whole to four digits; 0 of nothing.
-pub fn share(part: usize, whole: usize) -> f64 {
-    (part as f64 / whole.max(1) as f64 * 10_000.0).round() / 10_000.0
 }

@@ -7,6 +7,7 @@
 //!
 //! Rows move while they are tested, so weak tests need most rows, and a proof by MD5 needs few.
 
+mod counters;
 mod fields;
 pub mod invariants;
 mod processes;
@@ -153,6 +154,7 @@ pub fn accept(blueprint: &Blueprint, space: &dyn AddressSpace) -> Result<Accepte
     trial.times(&used);
     trial.row_fields(&used);
     trial.process_fields();
+    trial.counters();
     Ok(trial.accepted)
 }
 

@@ -7,6 +7,7 @@
 
 mod events;
 mod statistics;
+pub mod tree;
 
 use crate::exe::{EventSpec, StatSpec};
 

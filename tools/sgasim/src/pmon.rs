@@ -365,6 +365,11 @@ fn pause(engine: &mut Engine, dir: &Path) -> Result<(), PmonError> {
     write_json(
         &dir.join("expected.json"),
         &expected::document(&engine.stage),
+    )?;
+    let path = dir.join("statistics.json");
+    at(
+        &path,
+        fs::write(&path, engine.stage.counters.document(&engine.stage)),
     )
 }
 

@@ -319,6 +319,7 @@ impl Engine {
         self.stage.count(i, self.numbers.db_time, 1);
         let cpu = self.random.below(2);
         self.stage.count(i, self.numbers.cpu, cpu);
+        self.stage.move_statistics(i);
         if let (Some(p), true) = (self.minds[i].process, self.random.once_in(10)) {
             self.process_memory(p);
         }
@@ -343,6 +344,7 @@ impl Engine {
         self.stage.put(i, Num::StateFlag, ON_FREE_LIST);
         self.stage.put(i, Num::Flags, 0);
         self.stage.finish(i, "logoff");
+        self.stage.end_statistics(i);
         let mind = &mut self.minds[i];
         mind.step = Step::Free;
         mind.generation = mind.generation.wrapping_add(1);

@@ -127,6 +127,7 @@ impl Engine {
         };
         self.minds[i].background = n;
         self.minds[i].process = Some(p);
+        self.stage.begin_statistics(i);
         self.stage.begin();
         self.identity(i, p, (self.people.nothing.clone(), 0), Arc::from("SYS"));
         let texts = [
@@ -173,7 +174,7 @@ impl Engine {
             return self.later(Task::Logon, 100_000.0);
         };
         let (module, action) = self.people.module_action(&mut self.random);
-        self.stage.clear_statistics(i);
+        self.stage.begin_statistics(i);
         self.minds[i].process = Some(p);
         self.stage.begin();
         let schema = user.0.clone();
@@ -401,6 +402,7 @@ impl Engine {
             return;
         };
         let p = parent.and_then(|parent| self.minds[parent].process);
+        self.stage.begin_statistics(i);
         self.stage.begin();
         self.identity(i, p.unwrap_or(0), (Arc::from("SYS"), 0), Arc::from("SYS"));
         // Some belong to the session that they work for, others to the process of both.

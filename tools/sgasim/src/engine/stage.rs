@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::counters::Counters;
 use super::fields::{Num, ProcNum, ProcText, RowMap, Text};
 use crate::instance::Instance;
 use crate::layout::{Column, Kind};
@@ -146,6 +147,8 @@ pub struct Stage {
     pub sessions: Vec<Session>,
     /// Logical processes by slot.
     pub processes: Vec<Process>,
+    /// Statistics of all sessions.
+    pub counters: Counters,
     map: RowMap,
     truth: TruthLog,
     pause: Duration,
@@ -167,8 +170,10 @@ impl Stage {
             .map(|_| Process::new())
             .collect();
         let map = RowMap::new(&instance.layout);
+        let counters = Counters::new(&instance);
         Stage {
             instance,
+            counters,
             sessions,
             processes,
             map,
@@ -361,29 +366,24 @@ impl Stage {
         self.processes[p].text[field as usize] = value;
     }
 
-    /// Adds to a statistic of session slot `i` and of the system.
-    pub fn count(&self, i: usize, statistic: Option<usize>, by: u64) {
-        let Some(n) = statistic.filter(|n| *n < self.instance.session_statistics) else {
-            return;
-        };
-        for base in [
-            self.instance.places.statistics[i],
-            self.instance.places.system_statistics,
-        ] {
-            let address = base + 8 * n as u64;
-            let value = self.instance.memory.load(address).wrapping_add(by);
-            self.instance.memory.store(address, 8, value);
-        }
+    /// Adds to a statistic of session slot `i`.
+    pub fn count(&mut self, i: usize, statistic: Option<usize>, by: u64) {
+        self.counters.count(&self.instance, i, statistic, by);
     }
 
-    /// Zeroes the statistics of session slot `i`.
-    pub fn clear_statistics(&self, i: usize) {
-        for n in 0..self.instance.session_statistics as u64 {
-            let address = self.instance.places.statistics[i] + 8 * n;
-            if self.instance.memory.load(address) != 0 {
-                self.instance.memory.store(address, 8, 0);
-            }
-        }
+    /// Statistics of session slot `i` as at the beginning of its session.
+    pub fn begin_statistics(&mut self, i: usize) {
+        self.counters.begin(&self.instance, i);
+    }
+
+    /// Moves some statistics of session slot `i`, as a call does.
+    pub fn move_statistics(&mut self, i: usize) {
+        self.counters.work(&self.instance, i);
+    }
+
+    /// Adds the statistics of session slot `i`, which ends, to the system's.
+    pub fn end_statistics(&mut self, i: usize) {
+        self.counters.end(&self.instance, i);
     }
 
     /// Waits the pause between two stores of a change, awake.

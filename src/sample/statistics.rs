@@ -1,0 +1,165 @@
+//! The statistics of the sessions of one frame, read when they are asked for.
+//!
+//! Each session's counters are copied once, after its row: every word is whole, and a counter only
+//! grows, so that words of different moments make no impossible value. The slot's SERIAL# is read
+//! again afterwards: counters of a slot that changed hands meanwhile are nobody's.
+//!
+//! Not for: rows, which `walk` copies.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::decode::statistics::shown;
+use crate::memory::{AddressSpace, TargetAddr};
+use crate::plan::arrays::read_uint;
+use crate::plan::{BoundPlan, FieldRef, Need, StatisticPlan, row};
+use crate::walk::Frame;
+
+/// What a frame needs of its rows so that their statistics can be read.
+pub const NEEDS: [Need; 2] = [row("stats_ptr"), row("KSUSESER")];
+
+/// Values of the asked statistics, session by session.
+#[derive(Clone, Debug, Default)]
+pub struct StatisticTable {
+    /// What was asked for and could be had.
+    pub plan: StatisticPlan,
+    /// Values of all sessions that could be read, one behind the other in the plan's order.
+    values: Vec<u64>,
+    /// Where each of the frame's sessions begins in `values`.
+    starts: Vec<Option<usize>>,
+}
+
+impl StatisticTable {
+    /// Reads the counters of all sessions of a frame.
+    pub fn read(bound: &BoundPlan, frame: &Frame, plan: StatisticPlan) -> StatisticTable {
+        let mut table = StatisticTable {
+            values: Vec::with_capacity(frame.len() * plan.counters.len()),
+            starts: Vec::with_capacity(frame.len()),
+            plan,
+        };
+        let places = match Places::of(bound) {
+            Ok(places) => places,
+            Err(why) => {
+                table.plan.counters.clear();
+                table.plan.absent.insert(String::new(), why);
+                table.starts.resize(frame.len(), None);
+                return table;
+            }
+        };
+        let mut words = vec![0u64; table.plan.words];
+        for i in 0..frame.len() {
+            let whole = places.read(bound, frame, i, &table.plan, &mut words);
+            table.starts.push(whole.map(|()| table.values.len()));
+            if whole.is_some() {
+                let values = table.plan.counters.iter().map(|c| shown(c, &words));
+                table.values.extend(values);
+            }
+        }
+        table
+    }
+
+    /// The values of session `i` of the frame, in the plan's order; `None`: they can't be read.
+    pub fn of(&self, i: usize) -> Option<&[u64]> {
+        let start = (*self.starts.get(i)?)?;
+        self.values.get(start..start + self.plan.counters.len())
+    }
+
+    /// Sessions whose counters could not be read.
+    pub fn unreadable(&self) -> usize {
+        self.starts.iter().filter(|s| s.is_none()).count()
+    }
+
+    /// Why a statistic can't be had.
+    pub fn why_absent(&self, name: &str) -> &str {
+        let known = self.plan.absent.get(name).or(self.plan.absent.get(""));
+        known.map_or("this release has no such statistic", String::as_str)
+    }
+
+    /// Adds to `meta` how it went, and to its `absent` why statistics can't be had: `statistics`
+    /// for all of them or `statistics.NAME`.
+    pub fn describe(&self, meta: &mut Map<String, Json>) {
+        let how = json!({
+            "per_session": self.plan.per_session,
+            "shown": self.plan.counters.len(),
+            "counters_read": self.plan.words,
+            "unreadable": self.unreadable(),
+        });
+        meta.insert("statistics".into(), how);
+        let Some(Json::Object(absent)) = meta.get_mut("absent") else {
+            return;
+        };
+        for (name, why) in &self.plan.absent {
+            let key = match name.as_str() {
+                "" => "statistics".to_owned(),
+                name => format!("statistics.{name}"),
+            };
+            absent.insert(key, why.as_str().into());
+        }
+    }
+}
+
+/// Where a row says where its counters are, and whose they are.
+struct Places {
+    pointer: FieldRef,
+    serial: FieldRef,
+    serial_offset: u64,
+}
+
+impl Places {
+    fn of(bound: &BoundPlan) -> Result<Places, String> {
+        let [pointer, serial] = NEEDS.map(|need| {
+            bound
+                .plan
+                .field(need)
+                .ok_or_else(|| bound.plan.why_absent(need).to_owned())
+        });
+        let serial = serial?;
+        Ok(Places {
+            pointer: pointer?,
+            serial,
+            serial_offset: bound
+                .plan
+                .row_offset(serial)
+                .ok_or("SERIAL# is not part of the row")?,
+        })
+    }
+
+    /// Copies the counters of session `i`; `None` when its pointer leads nowhere, or the slot was
+    /// taken by another session meanwhile.
+    fn read(
+        &self,
+        bound: &BoundPlan,
+        frame: &Frame,
+        i: usize,
+        plan: &StatisticPlan,
+        words: &mut [u64],
+    ) -> Option<()> {
+        let space = &*bound.space;
+        let own = frame.row(i);
+        let array = TargetAddr(self.pointer.uint(own));
+        copy(space, array, plan, words)?;
+        let row = bound.rows.addrs.get(frame.slots[i] as usize)?;
+        let size = u64::from(self.serial.size);
+        let serial = read_uint(space, row.checked_add(self.serial_offset)?, size).ok()?;
+        (serial == self.serial.uint(own)).then_some(())
+    }
+}
+
+/// Copies the planned counters of one array.
+fn copy(
+    space: &dyn AddressSpace,
+    array: TargetAddr,
+    plan: &StatisticPlan,
+    words: &mut [u64],
+) -> Option<()> {
+    let spot = space.locate(array, plan.reach).ok()?;
+    for span in &plan.spans {
+        let dst = span.dst as usize..(span.dst + span.words) as usize;
+        let out = words.get_mut(dst)?;
+        space.read_words(spot, span.offset, out).ok()?;
+    }
+    Some(())
+}
+
+#[cfg(test)]
+#[path = "statistics_tests.rs"]
+mod tests;

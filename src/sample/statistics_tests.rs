@@ -1,0 +1,91 @@
+//! What is read of counters, counted.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::memory::{BytesSpace, Fault, Region, Spot};
+use crate::plan::{Counter, Span};
+
+/// Memory that counts the words read of it.
+struct Counting {
+    bytes: BytesSpace,
+    words: AtomicUsize,
+}
+
+impl AddressSpace for Counting {
+    fn regions(&self) -> &[Region] {
+        self.bytes.regions()
+    }
+
+    fn kind(&self) -> &'static str {
+        self.bytes.kind()
+    }
+
+    fn read_words(&self, spot: Spot, offset: u64, out: &mut [u64]) -> Result<(), Fault> {
+        self.words.fetch_add(out.len(), Ordering::Relaxed);
+        self.bytes.read_words(spot, offset, out)
+    }
+
+    fn read_bytes(&self, spot: Spot, offset: u64, out: &mut [u8]) -> Result<(), Fault> {
+        self.words
+            .fetch_add(out.len().div_ceil(8), Ordering::Relaxed);
+        self.bytes.read_bytes(spot, offset, out)
+    }
+}
+
+const ARRAY: u64 = 0x7000_0000;
+
+/// 2,000 counters, of which counter n is 3 n.
+fn memory() -> Counting {
+    let bytes = (0..2_000u64).flat_map(|n| (3 * n).to_le_bytes()).collect();
+    Counting {
+        bytes: BytesSpace::new(vec![(TargetAddr(ARRAY), bytes)]).unwrap(),
+        words: AtomicUsize::new(0),
+    }
+}
+
+fn plan() -> StatisticPlan {
+    let counter = |name: &str, words: &[u32]| Counter {
+        name: name.into(),
+        number: 0,
+        words: words.to_vec(),
+        divisor: 1,
+        is_maximum: false,
+    };
+    let span = |slot: u64, words, dst| Span {
+        offset: slot * 8,
+        words,
+        dst,
+    };
+    StatisticPlan {
+        spans: vec![span(14, 1, 0), span(159, 11, 1)],
+        words: 12,
+        reach: 170 * 8,
+        counters: vec![counter("a", &[0]), counter("b", &[1, 11])],
+        ..StatisticPlan::default()
+    }
+}
+
+#[test]
+fn only_the_needed_counters_are_read() {
+    let (space, plan) = (memory(), plan());
+    let mut words = vec![0; plan.words];
+    copy(&space, TargetAddr(ARRAY), &plan, &mut words).unwrap();
+    assert_eq!(space.words.load(Ordering::Relaxed), 12, "of 2,000");
+    let values: Vec<u64> = plan.counters.iter().map(|c| shown(c, &words)).collect();
+    assert_eq!(values, [3 * 14, 3 * 159 + 3 * 169]);
+}
+
+#[test]
+fn a_wild_pointer_is_no_value() {
+    let (space, plan) = (memory(), plan());
+    let mut words = vec![0; plan.words];
+    for at in [0, 1, ARRAY - 8, ARRAY + 8 * 1_990, u64::MAX - 7] {
+        assert_eq!(
+            copy(&space, TargetAddr(at), &plan, &mut words),
+            None,
+            "{at:#x}"
+        );
+    }
+    assert_eq!(space.words.load(Ordering::Relaxed), 0, "nothing was read");
+}
