@@ -1,17 +1,17 @@
 //! `dump`: one snapshot of all sessions.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 
 use serde_json::{Map, Value as Json, json};
 
-use super::args::{DumpArgs, Format, RecursiveArg, SqlTextArg};
+use super::args::{DumpArgs, Format, RecursiveArg};
 use super::filter;
 use super::{Exit, Failure, table};
 use crate::analyze::Filter;
 use crate::decode::Column;
 use crate::decode::columns::dump_columns;
-use crate::sample::{Attachment, Snapshot};
+use crate::sample::{Attachment, Snapshot, TEXT_COLUMNS, TextForm};
 
 /// Columns of the table for people.
 const TABLE_COLUMNS: &[&str] = &[
@@ -28,15 +28,47 @@ const TABLE_COLUMNS: &[&str] = &[
     "machine",
 ];
 
+/// Characters of a text that nobody asked for.
+const UNASKED_TEXT: usize = 60;
+
+/// Which texts are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Texts {
+    form: Option<TextForm>,
+    /// Nobody asked for them: only the beginning of the current one is shown.
+    unasked: bool,
+}
+
+/// As asked; by default redacted where a column of texts is named, and on a terminal.
+fn texts(args: &DumpArgs, terminal: bool) -> Texts {
+    let is_text = |c: &String| {
+        TEXT_COLUMNS
+            .iter()
+            .any(|(name, _)| c.eq_ignore_ascii_case(name))
+    };
+    let for_people = args.format == Format::Table && args.output.is_none() && terminal;
+    let unasked = args.sql_text.is_none() && args.columns.is_empty() && for_people;
+    let named = args.columns.iter().any(is_text);
+    let default = (unasked || named).then_some(TextForm::Redacted);
+    Texts {
+        form: args.sql_text.map_or(default, |asked| asked.form()),
+        unasked,
+    }
+}
+
 pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
     if args.list_columns {
         return list_columns();
     }
     let filters = filter::parse(&args.filters)?;
-    let shown = chosen(args)?;
+    let texts = texts(args, std::io::stdout().is_terminal());
+    let shown = chosen(args, texts)?;
     let attachment = Attachment::open(&args.source.source(), args.source.blueprint().as_deref())?;
-    let snapshot = Snapshot::take(&attachment, args.sql_text == SqlTextArg::Full)?;
+    let mut snapshot = Snapshot::take(&attachment, texts.form)?;
     drop(attachment);
+    if texts.unasked {
+        snapshot.sessions.iter_mut().for_each(shorten);
+    }
     let rows: Vec<&Map<String, Json>> = snapshot
         .sessions
         .iter()
@@ -76,8 +108,25 @@ pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
     })
 }
 
-fn chosen(args: &DumpArgs) -> Result<Vec<String>, Failure> {
-    let with_text = (args.sql_text == SqlTextArg::Full).then(|| "sql_text".to_owned());
+/// Leaves the beginning of the current statement's text.
+fn shorten(row: &mut Map<String, Json>) {
+    if let Some(Json::String(text)) = row.get_mut(TEXT_COLUMNS[0].0)
+        && let Some((end, _)) = text.char_indices().nth(UNASKED_TEXT)
+    {
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
+fn chosen(args: &DumpArgs, texts: Texts) -> Result<Vec<String>, Failure> {
+    let text_names = TEXT_COLUMNS.map(|(name, _)| name);
+    // a table has no room for the previous statement too
+    let added = match (texts.form, args.format) {
+        (None, _) => 0,
+        (Some(_), Format::Table) => 1,
+        (Some(_), _) => text_names.len(),
+    };
+    let with_text = text_names[..added].iter().map(|c| (*c).to_owned());
     let known: Vec<&str> = dump_columns().iter().map(|c| c.name).collect();
     if args.columns.is_empty() {
         let names: Vec<String> = match args.format {
@@ -89,7 +138,7 @@ fn chosen(args: &DumpArgs) -> Result<Vec<String>, Failure> {
     let names: Vec<String> = args.columns.iter().map(|c| c.to_lowercase()).collect();
     if let Some(wrong) = names
         .iter()
-        .find(|n| !known.contains(&n.as_str()) && *n != "sql_text")
+        .find(|n| !known.contains(&n.as_str()) && !text_names.contains(&n.as_str()))
     {
         return Err(Failure::new(
             Exit::Usage,
@@ -206,7 +255,65 @@ fn list_columns() -> Result<Exit, Failure> {
         };
         rows.add_row([dump, sample, help]);
     }
+    for (name, help) in TEXT_COLUMNS {
+        rows.add_row([name, "", &format!("{help}; with --sql-text")]);
+    }
     let mut out = std::io::stdout().lock();
     write!(out, "{}", table::render(&rows))?;
     Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::args::{Args, Command};
+
+    fn shown(words: &[&str], terminal: bool) -> Option<TextForm> {
+        let all = ["sgascope", "dump"].iter().chain(words);
+        match Args::parse_from(all).command {
+            Command::Dump(args) => texts(&args, terminal).form,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Whole texts only where the word full was typed; no text leaves for a file or a pipe unasked.
+    #[test]
+    fn texts_are_redacted_unless_full_is_said() {
+        let redacted = Some(TextForm::Redacted);
+        assert_eq!(shown(&[], true), redacted);
+        assert_eq!(shown(&[], false), None);
+        for format in ["json", "jsonl", "csv"] {
+            assert_eq!(shown(&["-f", format], true), None);
+            assert_eq!(
+                shown(&["-f", format, "--columns", "sid,sql_text"], true),
+                redacted
+            );
+            assert_eq!(
+                shown(&["-f", format, "--columns", "PREV_SQL_TEXT"], false),
+                redacted
+            );
+        }
+        assert_eq!(shown(&["-o", "x"], true), None);
+        assert_eq!(shown(&["--columns", "sid"], true), None);
+        for terminal in [true, false] {
+            assert_eq!(shown(&["--sql-text", "none"], terminal), None);
+            assert_eq!(shown(&["--sql-text", "redacted"], terminal), redacted);
+            assert_eq!(
+                shown(&["--sql-text", "full"], terminal),
+                Some(TextForm::Full)
+            );
+        }
+    }
+
+    #[test]
+    fn an_unasked_text_is_short() {
+        let mut row = Map::new();
+        row.insert("sql_text".into(), "ö".repeat(61).into());
+        shorten(&mut row);
+        assert_eq!(row["sql_text"], format!("{}…", "ö".repeat(60)));
+        shorten(&mut row);
+        assert_eq!(row["sql_text"].as_str().unwrap().chars().count(), 61);
+    }
 }

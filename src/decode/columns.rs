@@ -348,6 +348,11 @@ pub const CORE_NEEDS: &[Need] = &[
     via("KSUSESQL", "sql_id_low"),
 ];
 
+/// Fields by which the text of a session's previous statement is found; only who shows texts reads
+/// them.
+pub const PREVIOUS_SQL_NEEDS: [Need; 3] =
+    [row("KSUSEPSQ"), row("KSUSEPHA"), row("prev_sql_id_high")];
+
 impl Column {
     /// The fields that the recipe reads.
     pub fn needs(&self) -> Vec<Need> {

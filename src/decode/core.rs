@@ -36,6 +36,8 @@ pub(super) struct CoreFields {
     pub(super) sql_address: Option<FieldRef>,
     pub(super) sql_hash: Option<FieldRef>,
     pub(super) sql_high: Option<FieldRef>,
+    /// Address, hash value, high word of the previous statement.
+    pub(super) previous_sql: [Option<FieldRef>; 3],
     pub(super) handle_high: Option<FieldRef>,
     pub(super) handle_low: Option<FieldRef>,
     pub(super) wait_stamp: Option<FieldRef>,

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use super::columns::{CORE_NEEDS, Column, Recipe};
+use super::columns::{CORE_NEEDS, Column, PREVIOUS_SQL_NEEDS, Recipe};
 use super::core::{Core, CoreFields};
 use super::dates;
 use super::text::{Charset, before_nul};
@@ -36,6 +36,17 @@ pub struct Row<'a> {
     pub wall_ns: i64,
     /// Its confirmed SQL_ID as a number.
     pub sql_id: Option<u64>,
+}
+
+/// A statement as a row shows it, unconfirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShownSql {
+    /// Its cursor's handle.
+    pub handle: TargetAddr,
+    /// Its hash value.
+    pub hash: u32,
+    /// Its SQL_ID as a number, where the row's high word is known.
+    pub id: Option<u64>,
 }
 
 /// Decodes the rows of one bound plan.
@@ -75,6 +86,7 @@ impl Decoder {
                 sql_address: core_need(5),
                 sql_hash: core_need(6),
                 sql_high: core_need(7),
+                previous_sql: PREVIOUS_SQL_NEEDS.map(place),
                 handle_high: core_need(8),
                 handle_low: core_need(9),
                 wait_stamp: place(row("wait_stamp")),
@@ -110,13 +122,16 @@ impl Decoder {
         self.core.confirmed.insert(sql_id);
     }
 
-    /// The handle address, hash value and SQL_ID that a row shows, unconfirmed.
-    pub fn shown_sql(&self, words: &[u64]) -> Option<(TargetAddr, u32, Option<u64>)> {
+    /// The current statement that a row shows, unconfirmed.
+    pub fn shown_sql(&self, words: &[u64]) -> Option<ShownSql> {
         let f = &self.core.fields;
-        let address = f.sql_address?.uint(words);
-        let hash = f.sql_hash?.uint(words) as u32;
-        let id = f.sql_high.map(|h| h.uint(words) << 32 | u64::from(hash));
-        (address != 0 && hash != 0).then_some((TargetAddr(address), hash, id))
+        shown_sql([f.sql_address, f.sql_hash, f.sql_high], words)
+    }
+
+    /// The previous statement that a row shows, unconfirmed; `None` too when
+    /// [`PREVIOUS_SQL_NEEDS`] were not read.
+    pub fn shown_previous_sql(&self, words: &[u64]) -> Option<ShownSql> {
+        shown_sql(self.core.fields.previous_sql, words)
     }
 
     /// Row `i` of a frame, judged: its SQL_ID confirmed or refused, impossible values noticed.
@@ -166,7 +181,7 @@ impl Decoder {
     /// handle was freed meanwhile. Where the handle's layout isn't accepted the row's own words
     /// stand, as they passed their test at attach.
     fn sql_id(&mut self, words: &[u64]) -> Result<Option<u64>, ()> {
-        let Some((_, _, Some(id))) = self.shown_sql(words) else {
+        let Some(id) = self.shown_sql(words).and_then(|shown| shown.id) else {
             return Ok(None);
         };
         let f = &self.core.fields;
@@ -184,6 +199,14 @@ impl Decoder {
         }
         Err(())
     }
+}
+
+fn shown_sql(fields: [Option<FieldRef>; 3], words: &[u64]) -> Option<ShownSql> {
+    let [address, hash, high] = fields;
+    let handle = TargetAddr(address?.uint(words));
+    let hash = hash?.uint(words) as u32;
+    let id = high.map(|h| h.uint(words) << 32 | u64::from(hash));
+    (!handle.is_null() && hash != 0).then_some(ShownSql { handle, hash, id })
 }
 
 /// Whether the chase that fetched a field faulted in this row.

@@ -2,7 +2,7 @@
 //!
 //! For: the one table of columns ([`columns`]: name, unit, type, help, recipe), from which dump,
 //! recording and reports take theirs; the recipes ([`decoder`]); character sets ([`text`]); dates
-//! ([`dates`]).
+//! ([`dates`]); statements without literals and passwords ([`redact`]).
 //!
 //! Not for: reading memory. What a recipe needs was copied by `walk`.
 //!
@@ -12,9 +12,10 @@ pub mod columns;
 mod core;
 pub mod dates;
 pub mod decoder;
+pub mod redact;
 pub mod text;
 pub mod value;
 
 pub use columns::{COLUMNS, Column, Kind, Scope};
-pub use decoder::{Decoder, Row};
+pub use decoder::{Decoder, Row, ShownSql};
 pub use value::Value;

@@ -19,5 +19,5 @@ pub use attach::{AttachError, Attachment, Source, is_oracle};
 pub use pacer::{Jitter, Pacer};
 pub use rows::{SampleRows, tick_schema};
 pub use sampler::{Ended, RunStats, Sampler, SamplerOptions};
-pub use snapshot::Snapshot;
-pub use sql_texts::SqlTexts;
+pub use snapshot::{Snapshot, TEXT_COLUMNS};
+pub use sql_texts::{SqlTexts, TextForm, TextStats};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sgascope::blueprint::Blueprint;
 use sgascope::cli::{Exit, Failure};
 use sgascope::memory::{AddressSpace, BytesSpace, CoreSpace, TargetAddr};
-use sgascope::sample::{Attachment, Snapshot};
+use sgascope::sample::{Attachment, Snapshot, TextForm};
 
 use crate::fixtures::{RELEASES, fixture};
 use crate::support::{end, program};
@@ -165,7 +165,7 @@ fn ten_thousand_damaged_images() {
         let space: Arc<dyn AddressSpace> = Arc::new(BytesSpace::new(pieces).unwrap());
         let start = Instant::now();
         let result = Attachment::on_memory(space, original.blueprint.clone(), "image")
-            .and_then(|a| Snapshot::take(&a, true));
+            .and_then(|a| Snapshot::take(&a, Some(TextForm::Full)));
         slowest = slowest.max(start.elapsed());
         match result {
             Ok(snapshot) => {

@@ -10,5 +10,6 @@ mod fixtures;
 mod guest;
 mod mutation;
 mod refusals;
+mod sql_text;
 mod support;
 mod surface;

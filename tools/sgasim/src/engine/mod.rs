@@ -47,6 +47,8 @@ pub struct EngineSpec {
     pub seed: u64,
     /// State changes a second over all sessions.
     pub rate: u32,
+    /// Statements a second that are loaded beside those that sessions run; with any, all statements are run in turn.
+    pub cursor_churn: u32,
 }
 
 /// What a session is doing.
@@ -113,6 +115,7 @@ enum Task {
     Session(usize, u32),
     Logon,
     Recursion,
+    Churn,
 }
 
 /// The workload engine.
@@ -125,6 +128,8 @@ pub struct Engine {
     agenda: BinaryHeap<Reverse<(u64, Task)>>,
     minds: Vec<Mind>,
     cursors: Cursors,
+    /// Mean time between two loads of churn, in microseconds.
+    churn_pause: f64,
     locks: Locks,
     pace: Pace,
     numbers: Numbers,
@@ -149,17 +154,20 @@ impl Engine {
     /// An engine over a stage; [`Engine::populate`] fills it.
     pub fn new(stage: Stage, spec: &EngineSpec) -> Engine {
         let numbers = Numbers::new(&stage.instance.exe);
+        let churn = spec.cursor_churn > 0;
         let cursors = Cursors::new(
-            stage.instance.places.handles.len(),
+            &stage.instance.places.handles,
             stage.instance.pool.len(),
+            churn,
         );
         let sessions = stage.sessions.len();
-        Engine {
+        let mut engine = Engine {
             minds: vec![Mind::default(); sessions],
             workload: spec.workload,
             random: Random::new(spec.seed),
             agenda: BinaryHeap::new(),
             cursors,
+            churn_pause: 1e6 / f64::from(spec.cursor_churn.max(1)),
             locks: Locks::new((sessions / 8).max(4)),
             pace: Pace::new(f64::from(spec.rate)),
             numbers,
@@ -171,7 +179,11 @@ impl Engine {
             lag: 0,
             host: std::sync::Arc::from(host_name().as_str()),
             stage,
+        };
+        if churn {
+            engine.later(Task::Churn, 0.0);
         }
+        engine
     }
 
     /// Does everything that is due; returns how long the caller may sleep.
@@ -197,6 +209,7 @@ impl Engine {
                 Task::Session(..) => {}
                 Task::Logon => self.somebody_logs_on(),
                 Task::Recursion => self.somebody_recurses(),
+                Task::Churn => self.churn(),
             }
         }
         Duration::from_millis(50)
