@@ -15,6 +15,7 @@ use crate::decode::columns::{PREVIOUS_SQL_NEEDS, needs_of, sample_columns};
 use crate::discover::Watch;
 use crate::record::{RecordError, RecordErrorKind, Recorder, RecordingMeta, Summary};
 use crate::sample::rows::statement_batch;
+use crate::sample::sql_texts::NO_TEXTS;
 use crate::sample::{
     Attachment, Ended, RunStats, SampleRows, Sampler, SamplerOptions, SqlTexts, TextForm, TextStats,
 };
@@ -73,9 +74,7 @@ pub fn run(args: &RecordArgs, quiet: bool) -> Result<Exit, Failure> {
     );
     let texts = form.and_then(|form| SqlTexts::of(&attachment, form));
     if form.is_some() && texts.is_none() {
-        tracing::warn!(
-            "no SQL text is recorded: the blueprint doesn't say where texts lie in cursor handles (kglhd.text), or live statements refused it"
-        );
+        tracing::warn!("no SQL text is recorded: {NO_TEXTS}");
     }
     let sampler = Sampler::start(
         walker,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::attach::{AttachError, Attachment};
 use super::pacer::{monotonic_ns, wall_ns};
-use super::sql_texts::{SqlTexts, TextForm};
+use super::sql_texts::{NO_TEXTS, SqlTexts, TextForm};
 use crate::decode::columns::{PREVIOUS_SQL_NEEDS, dump_columns, needs_of};
 use crate::decode::{Decoder, ShownSql, dates};
 use crate::plan::{BoundPlan, Need, row};
@@ -99,8 +99,10 @@ impl Snapshot {
 fn absent_texts(attachment: &Attachment, bound: &BoundPlan) -> Vec<(&'static str, String)> {
     let [current, previous] = TEXT_COLUMNS.map(|(name, _)| name);
     if attachment.accepted.handle.text.is_none() {
-        let why = "the blueprint's place of texts in cursor handles (kglhd.text) is unknown, or live statements refused it";
-        return vec![(current, why.to_owned()), (previous, why.to_owned())];
+        return vec![
+            (current, NO_TEXTS.to_owned()),
+            (previous, NO_TEXTS.to_owned()),
+        ];
     }
     let missing = |need: &Need| bound.plan.field(*need).is_none();
     let of = |name, needs: [Need; 2]| {

@@ -28,6 +28,9 @@ const RETRY_NS: u64 = 50_000_000;
 /// The same when its text was too long: such a copy costs most and seldom ends otherwise.
 const RETRY_TOO_LONG_NS: u64 = 10_000_000_000;
 
+/// Why [`SqlTexts::of`] gives nothing.
+pub const NO_TEXTS: &str = "the blueprint doesn't say where texts lie in cursor handles (kglhd.text), or live statements refused it";
+
 /// How a text is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -23,6 +23,8 @@ mod lexer;
 mod tests;
 mod words;
 
+use std::borrow::Cow;
+
 use lexer::{Lexer, Token};
 use words::among;
 
@@ -34,20 +36,20 @@ const OPENING: usize = 4;
 
 /// The statement without literals, comments and passwords.
 pub fn redact(text: &str) -> String {
-    let readable = text.find('\u{fffd}').unwrap_or(text.len());
+    let readable = match text.find('\u{fffd}') {
+        // the mark of what is not shown stands there already when literals are looked for, so that
+        // one which isn't closed hides it too
+        Some(end) => Cow::Owned(text[..end].to_owned() + "?"),
+        None => Cow::Borrowed(text),
+    };
     let mut redactor = Redactor {
-        out: String::with_capacity(readable.min(1 << 20)),
+        out: String::with_capacity(readable.len()),
         opening: Vec::with_capacity(OPENING),
         previous: "",
         after_password: false,
     };
-    redactor.run(Lexer::new(&text[..readable]));
-    let mut out = redactor.out;
-    if readable < text.len() && !out.ends_with('?') {
-        let apart = out.is_empty() || out.ends_with(char::is_whitespace);
-        out.push_str(if apart { "?" } else { " ?" });
-    }
-    out
+    redactor.run(Lexer::new(&readable));
+    redactor.out
 }
 
 struct Redactor<'a> {
@@ -125,7 +127,8 @@ impl<'a> Redactor<'a> {
         }
         let known = among(word, words::KEYSTORE) || among(word, words::CLAUSES);
         let hidden = self.on_keystore() && !known;
-        self.out.push_str(if hidden { "?" } else { word });
+        let word = if hidden { "?" } else { word };
+        self.out.push_str(word);
         let previous = std::mem::replace(&mut self.previous, word);
         let after_password = std::mem::take(&mut self.after_password);
         if self.is_foreign(word, previous) {
