@@ -75,8 +75,8 @@ impl Tally {
     }
 }
 
-/// Handles are freed and reused all the time, also while they are copied, and four texts share the
-/// room of one.
+/// Handles are freed and reused all the time, also while they are copied; half of the texts find room
+/// at a time.
 #[test]
 fn ten_thousand_cursors_under_churn_and_no_wrong_text() {
     let _quiet = alone();

@@ -360,7 +360,7 @@ fn place(
     room.skip(apart);
     // Parts of the texts that find room at the same time.
     let share = if spec.cursors.is_some() {
-        (1, 4)
+        (1, 2)
     } else {
         (4, 5)
     };

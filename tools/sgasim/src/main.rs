@@ -149,7 +149,7 @@ struct RunArgs {
     /// Size of the variable area in MiB (grows when needed)
     #[arg(long, value_parser = clap::value_parser!(u64).range(4..=1_048_576))]
     variable_mib: Option<u64>,
-    /// That many different statements, and room for a quarter of them at a time
+    /// That many different statements, and room for half of them at a time
     #[arg(long, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     cursors: Option<u32>,
     /// Statements a second that are loaded over others beside those that sessions run; with any, all statements are run

@@ -96,16 +96,14 @@ pub fn pool(short: usize, medium: usize, long: usize) -> Vec<Statement> {
 /// Distinct statements for a library cache under churn. Beside short ones: families of equal length that share their
 /// beginning or their end, so that a copy of half of each looks whole; texts above 64 kB, the longest of 1 MB.
 pub fn churning(count: usize) -> Vec<Statement> {
-    let longs = [66_000, 90_000, 131_072, 200_000, 400_000, 1_000_000];
-    let mediums = 12;
+    let (mediums, longs) = (12, 16);
     let alike = count / 10;
-    let shorts = count.saturating_sub(longs.len() + mediums + alike);
+    let shorts = count.saturating_sub(longs + mediums + alike);
     let texts = (0..shorts).map(short_text);
     let texts = texts.chain((0..alike).map(alike_text));
     let texts = texts.chain((0..mediums).map(|i| long_text(i, 4_300 + 700 * i)));
-    let longs = longs.iter().enumerate();
     texts
-        .chain(longs.map(|(i, bytes)| long_text(100 + i, *bytes)))
+        .chain((0..longs).map(|i| long_text(100 + i, 66_000 + 63_000 * i)))
         .map(statement)
         .collect()
 }
