@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::sample::{Jitter, Source};
+use crate::sample::{Jitter, Source, TextForm};
 
 /// Reads the shared memory of a running Oracle Database directly, without SQL, and shows and
 /// records what every session does, including the recursive sessions that V$SESSION hides.
@@ -79,8 +79,21 @@ pub enum RecursiveArg {
 pub enum SqlTextArg {
     /// No text.
     None,
-    /// The whole text, proven by its SQL_ID.
+    /// The whole text without literals, comments and passwords.
+    Redacted,
+    /// The whole text.
     Full,
+}
+
+impl SqlTextArg {
+    /// The form of texts, if any are wanted.
+    pub fn form(self) -> Option<TextForm> {
+        match self {
+            SqlTextArg::None => None,
+            SqlTextArg::Redacted => Some(TextForm::Redacted),
+            SqlTextArg::Full => Some(TextForm::Full),
+        }
+    }
 }
 
 /// Where to read from.
@@ -280,9 +293,9 @@ pub struct DumpArgs {
     /// Sessions that V$SESSION hides
     #[arg(long, value_enum, default_value = "include")]
     pub recursive: RecursiveArg,
-    /// Adds sql_text
-    #[arg(long, value_enum, default_value = "none")]
-    pub sql_text: SqlTextArg,
+    /// Texts of current and previous statements (sql_text, prev_sql_text), proven by SQL_ID; redacted on a terminal or where a column of them is named, else none by default
+    #[arg(long, value_enum)]
+    pub sql_text: Option<SqlTextArg>,
     /// Processes, as V$PROCESS would show them, with what the operating system says: added in JSON, else instead of sessions
     #[arg(long)]
     pub processes: bool,
@@ -324,7 +337,7 @@ pub struct RecordArgs {
     /// Also sessions in use that are idle
     #[arg(long)]
     pub idle: bool,
-    /// Full: a table sql_text with the proven texts
+    /// A table sql_text with the texts of current and previous statements, proven by SQL_ID
     #[arg(long, value_enum, default_value = "none")]
     pub sql_text: SqlTextArg,
     /// How to print the summary at the end

@@ -6,7 +6,9 @@ use serde_json::{Value as Json, json};
 
 use super::args::Format;
 use super::{Exit, Failure, table};
+use crate::decode::statistics::SESSION_IO;
 use crate::decode::{COLUMNS, Column, Scope};
+use crate::sample::TEXT_COLUMNS;
 
 /// Prints all columns.
 pub fn list(out: &mut dyn Write, format: Format) -> Result<Exit, Failure> {
@@ -17,16 +19,19 @@ pub fn list(out: &mut dyn Write, format: Format) -> Result<Exit, Failure> {
                 let (dump, sample) = names(c);
                 rows.add_row([dump, sample, c.help]);
             }
+            for (name, help) in on_demand() {
+                rows.add_row([name, "", &help]);
+            }
             write!(out, "{}", table::render(&rows))?;
         }
         Format::Json => {
-            let all: Vec<Json> = COLUMNS.iter().map(object).collect();
+            let all: Vec<Json> = objects().collect();
             serde_json::to_writer_pretty(&mut *out, &all)?;
             writeln!(out)?;
         }
         Format::Jsonl => {
-            for c in COLUMNS {
-                serde_json::to_writer(&mut *out, &object(c))?;
+            for object in objects() {
+                serde_json::to_writer(&mut *out, &object)?;
                 writeln!(out)?;
             }
         }
@@ -47,6 +52,19 @@ pub fn names(c: &Column) -> (&'static str, &'static str) {
         Scope::Sample => ("", c.ash),
         Scope::Both => (c.name, c.ash),
     }
+}
+
+/// Columns of dumps that other options add.
+fn on_demand() -> impl Iterator<Item = (&'static str, String)> {
+    let texts = TEXT_COLUMNS.into_iter();
+    let texts = texts.map(|(name, help)| (name, format!("{help}; with --sql-text")));
+    let io = SESSION_IO.iter();
+    texts.chain(io.map(|c| (c.name, format!("{}; with --session-io", c.help))))
+}
+
+fn objects() -> impl Iterator<Item = Json> {
+    let more = on_demand().map(|(name, help)| json!({"column": name, "meaning": help}));
+    COLUMNS.iter().map(object).chain(more)
 }
 
 fn object(c: &Column) -> Json {

@@ -1,18 +1,22 @@
-//! `dump`: one snapshot of all sessions.
+//! `dump`: one snapshot of all sessions, of one instance or several.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IsTerminal, Write};
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use super::args::{DumpArgs, Format, RecursiveArg, SqlTextArg};
-use super::filter;
+use super::args::{DumpArgs, Format, RecursiveArg};
+use super::print::{plain, write_csv};
 use super::statistics::{Listed, SessionJson, Wanted};
-use super::{Exit, Failure, table};
+use super::{Exit, Failure, columns, filter, instances, processes, recursive, table};
 use crate::analyze::Filter;
-use crate::decode::Column;
 use crate::decode::columns::dump_columns;
-use crate::sample::{Attachment, SessionValues, Snapshot};
+use crate::sample::snapshot::Extras;
+use crate::sample::{Attachment, SessionValues, Snapshot, Source, TEXT_COLUMNS, TextForm};
+
+/// The column that tells the rows of several instances apart.
+const INSTANCE: &str = "instance_name";
 
 /// Columns of the table for people.
 const TABLE_COLUMNS: &[&str] = &[
@@ -29,72 +33,160 @@ const TABLE_COLUMNS: &[&str] = &[
     "machine",
 ];
 
+/// Characters of a text that nobody asked for.
+const UNASKED_TEXT: usize = 60;
+
+/// Which texts are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Texts {
+    form: Option<TextForm>,
+    /// Nobody asked for them: only the beginning of the current one is shown.
+    unasked: bool,
+}
+
+/// As asked; by default redacted where a column of texts is named, and on a terminal.
+fn texts(args: &DumpArgs, terminal: bool) -> Texts {
+    let is_text = |c: &String| {
+        TEXT_COLUMNS
+            .iter()
+            .any(|(name, _)| c.eq_ignore_ascii_case(name))
+    };
+    let for_people = args.format == Format::Table && args.output.is_none() && terminal;
+    let unasked = args.sql_text.is_none() && args.columns.is_empty() && for_people;
+    let named = args.columns.iter().any(is_text);
+    let default = (unasked || named).then_some(TextForm::Redacted);
+    Texts {
+        form: args.sql_text.map_or(default, |asked| asked.form()),
+        unasked,
+    }
+}
+
+/// A snapshot and what of it is shown.
+struct Taken {
+    snapshot: Snapshot,
+    /// Places of the shown sessions in the snapshot.
+    found: Vec<usize>,
+    parts: processes::Parts,
+}
+
+/// What one instance's `-f json` is.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    meta: Map<String, Json>,
+    sessions: Vec<SessionJson<'a>>,
+    #[serde(flatten)]
+    parts: Map<String, Json>,
+}
+
 pub fn run(args: &DumpArgs) -> Result<Exit, Failure> {
     if args.list_columns {
-        return list_columns();
+        return columns::list(&mut output(args)?, args.format);
+    }
+    if let Some(time) = args.watch.filter(|_| !args.resource_limit) {
+        return recursive::watch(args, time, &mut output(args)?);
     }
     let filters = filter::parse(&args.filters)?;
+    let texts = texts(args, std::io::stdout().is_terminal());
+    let several = instances::several(&args.source.instance);
     let statistics = Wanted::of(args);
-    let mut shown = chosen(args)?;
-    shown.extend(statistics.columns());
-    let attachment = Attachment::open(&args.source.source(), args.source.blueprint().as_deref())?;
-    let with_text = args.sql_text == SqlTextArg::Full;
-    let plan = statistics.plan(&attachment)?;
-    let mut snapshot = Snapshot::with_statistics(&attachment, with_text, plan)?;
-    drop(attachment);
-    statistics.add_columns(&mut snapshot);
-    let listed = statistics.listed(&snapshot);
-    let found: Vec<usize> = (0..snapshot.sessions.len())
-        .filter(|i| wanted(&snapshot.sessions[*i], args.recursive, &filters))
-        .collect();
-    let rows: Vec<&SessionValues> = found.iter().map(|i| &snapshot.sessions[*i]).collect();
-    let mut out: Box<dyn Write> = match &args.output {
-        Some(path) => Box::new(BufWriter::new(File::create(path).map_err(|e| {
-            Failure::new(
-                Exit::Damaged,
-                format!("can't write {}: {e}", path.display()),
-            )
-        })?)),
-        None => Box::new(BufWriter::new(std::io::stdout().lock())),
-    };
-    let place = |name: &String| rows.first().and_then(|row| row.names.place(name));
-    let placed: Vec<_> = shown
-        .iter()
-        .map(|name| (name.clone(), place(name)))
-        .collect();
-    match args.format {
-        Format::Json => {
-            let mut meta = snapshot.meta.clone();
-            meta.insert("sessions".into(), rows.len().into());
-            let sessions = sessions(&found, &rows, &placed, listed.as_ref()).collect();
-            serde_json::to_writer_pretty(&mut out, &Document { meta, sessions })?;
-            writeln!(out)?;
-        }
-        Format::Jsonl => {
-            for session in sessions(&found, &rows, &placed, listed.as_ref()) {
-                serde_json::to_writer(&mut out, &session)?;
-                writeln!(out)?;
-            }
-        }
-        Format::Csv | Format::Table if listed.is_some() => {
-            let listed = listed.iter();
-            for list in listed {
-                list.write(&mut out, &snapshot, &found, args.format == Format::Csv)?;
-            }
-        }
-        Format::Csv => write_csv(&mut out, &rows, &shown)?,
-        Format::Table => write!(out, "{}", text(&snapshot, &rows, &shown))?,
+    let mut shown = chosen(args, texts)?;
+    if several {
+        shown.insert(0, INSTANCE.to_owned());
     }
+    shown.extend(statistics.columns());
+    let sources = instances::sources(&args.source)?;
+    let taken = instances::each(&sources, |source| {
+        take(args, source, (texts, &statistics), &filters)
+    })?;
+    let mut out = output(args)?;
+    write(
+        &mut out,
+        args.format,
+        &taken,
+        (&shown, &statistics, several),
+    )?;
     out.flush()?;
-    Ok(if rows.is_empty() {
-        Exit::Nothing
-    } else {
-        Exit::Ok
+    let empty = taken.iter().all(|t| t.found.is_empty() && !t.parts.asked());
+    Ok(if empty { Exit::Nothing } else { Exit::Ok })
+}
+
+/// Where to write.
+fn output(args: &DumpArgs) -> Result<Box<dyn Write>, Failure> {
+    let Some(path) = &args.output else {
+        return Ok(Box::new(BufWriter::new(std::io::stdout().lock())));
+    };
+    let file = File::create(path).map_err(|e| {
+        Failure::new(
+            Exit::Damaged,
+            format!("can't write {}: {e}", path.display()),
+        )
+    })?;
+    Ok(Box::new(BufWriter::new(file)))
+}
+
+fn take(
+    args: &DumpArgs,
+    source: &Source,
+    (texts, statistics): (Texts, &Wanted),
+    filters: &[Filter],
+) -> Result<Taken, Failure> {
+    let attachment = Attachment::open(source, args.source.blueprint().as_deref())?;
+    let parts = processes::Parts::take(&attachment, args)?;
+    let extras = Extras {
+        texts: texts.form,
+        statistics: statistics.plan(&attachment)?,
+    };
+    let mut snapshot = Snapshot::take(&attachment, extras)?;
+    drop(attachment);
+    name(&mut snapshot);
+    statistics.add_columns(&mut snapshot);
+    if texts.unasked {
+        snapshot.sessions.iter_mut().for_each(shorten);
+    }
+    let sessions = snapshot.sessions.iter().enumerate();
+    let found = sessions
+        .filter(|(_, row)| wanted(row, args.recursive, filters))
+        .map(|(i, _)| i)
+        .collect();
+    Ok(Taken {
+        snapshot,
+        found,
+        parts,
     })
 }
 
-fn chosen(args: &DumpArgs) -> Result<Vec<String>, Failure> {
-    let with_text = (args.sql_text == SqlTextArg::Full).then(|| "sql_text".to_owned());
+/// Adds the instance's name to each session.
+fn name(snapshot: &mut Snapshot) {
+    let Some(first) = snapshot.sessions.first() else {
+        return;
+    };
+    let names = Arc::new(first.names.with([INSTANCE]));
+    let name = &snapshot.meta[INSTANCE];
+    for session in &mut snapshot.sessions {
+        session.names = names.clone();
+        session.values.push(name.clone());
+    }
+}
+
+/// Leaves the beginning of the current statement's text.
+fn shorten(row: &mut SessionValues) {
+    if let Some(Json::String(text)) = row.get_mut(TEXT_COLUMNS[0].0)
+        && let Some((end, _)) = text.char_indices().nth(UNASKED_TEXT)
+    {
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
+fn chosen(args: &DumpArgs, texts: Texts) -> Result<Vec<String>, Failure> {
+    let text_names = TEXT_COLUMNS.map(|(name, _)| name);
+    // a table has no room for the previous statement too
+    let added = match (texts.form, args.format) {
+        (None, _) => 0,
+        (Some(_), Format::Table) => 1,
+        (Some(_), _) => text_names.len(),
+    };
+    let with_text = text_names[..added].iter().map(|c| (*c).to_owned());
     let known: Vec<&str> = dump_columns().iter().map(|c| c.name).collect();
     if args.columns.is_empty() {
         let names: Vec<String> = match args.format {
@@ -104,10 +196,8 @@ fn chosen(args: &DumpArgs) -> Result<Vec<String>, Failure> {
         return Ok(names.into_iter().chain(with_text).collect());
     }
     let names: Vec<String> = args.columns.iter().map(|c| c.to_lowercase()).collect();
-    if let Some(wrong) = names
-        .iter()
-        .find(|n| !known.contains(&n.as_str()) && *n != "sql_text")
-    {
+    let is_known = |n: &str| known.contains(&n) || text_names.contains(&n) || n == INSTANCE;
+    if let Some(wrong) = names.iter().find(|n| !is_known(n)) {
         return Err(Failure::new(
             Exit::Usage,
             format!("no column {wrong}; see sgascope dump --list-columns"),
@@ -126,57 +216,105 @@ fn wanted(row: &SessionValues, recursive: RecursiveArg, filters: &[Filter]) -> b
     kind && filters.iter().all(|f| filter::matches(f, &row[&f.column]))
 }
 
-fn plain(value: &Json) -> String {
-    match value {
-        Json::Null => String::new(),
-        Json::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// The document that `-f json` prints.
-#[derive(serde::Serialize)]
-struct Document<'a> {
-    meta: Map<String, Json>,
-    sessions: Vec<SessionJson<'a>>,
-}
-
-fn sessions<'a>(
-    found: &'a [usize],
-    rows: &'a [&'a SessionValues],
-    columns: &'a [(String, Option<usize>)],
-    listed: Option<&'a Listed<'a>>,
-) -> impl Iterator<Item = SessionJson<'a>> {
-    found.iter().zip(rows).map(move |(index, row)| SessionJson {
-        row,
-        columns,
-        index: *index,
-        listed,
-    })
-}
-
-fn write_csv(
+fn write(
     out: &mut dyn Write,
-    rows: &[&SessionValues],
-    columns: &[String],
+    format: Format,
+    taken: &[Taken],
+    (shown, statistics, several): (&[String], &Wanted, bool),
 ) -> Result<(), Failure> {
-    writeln!(out, "{}", columns.join(","))?;
-    for row in rows {
-        let cells: Vec<String> = columns
+    if format != Format::Json && taken.iter().any(|t| t.parts.asked()) {
+        return taken
             .iter()
-            .map(|c| csv_cell(&row.get(c).map(plain).unwrap_or_default()))
-            .collect();
-        writeln!(out, "{}", cells.join(","))?;
+            .try_for_each(|t| t.parts.write_instead(out, format));
+    }
+    let listed: Vec<Option<Listed>> = taken
+        .iter()
+        .map(|t| statistics.listed(&t.snapshot))
+        .collect();
+    let placed: Vec<Vec<(String, Option<usize>)>> = taken.iter().map(|t| t.places(shown)).collect();
+    let each = || taken.iter().zip(&placed).zip(&listed);
+    match format {
+        Format::Json => {
+            let mut documents: Vec<Document> = each()
+                .map(|((t, p), l)| t.document(p, l.as_ref()))
+                .collect();
+            match documents.pop() {
+                Some(only) if !several => serde_json::to_writer_pretty(&mut *out, &only)?,
+                last => {
+                    documents.extend(last);
+                    let all = std::collections::BTreeMap::from([("instances", documents)]);
+                    serde_json::to_writer_pretty(&mut *out, &all)?;
+                }
+            }
+            writeln!(out)?;
+        }
+        Format::Jsonl => {
+            for ((t, p), l) in each() {
+                for session in t.sessions(p, l.as_ref()) {
+                    serde_json::to_writer(&mut *out, &session)?;
+                    writeln!(out)?;
+                }
+            }
+        }
+        Format::Csv | Format::Table if statistics.lists() => {
+            for ((t, _), l) in each() {
+                let rows = l.iter();
+                rows.map(|l| l.write(out, &t.snapshot, &t.found, format == Format::Csv))
+                    .collect::<Result<(), Failure>>()?;
+            }
+        }
+        Format::Csv => {
+            let rows: Vec<&SessionValues> = taken.iter().flat_map(Taken::rows).collect();
+            write_csv(out, &rows, shown)?;
+        }
+        Format::Table => {
+            for t in taken {
+                write!(out, "{}", text(&t.snapshot, &t.rows(), shown))?;
+            }
+        }
     }
     Ok(())
 }
 
-/// A CSV cell by RFC 4180.
-pub(super) fn csv_cell(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
+impl Taken {
+    fn rows(&self) -> Vec<&SessionValues> {
+        let of = |i: &usize| &self.snapshot.sessions[*i];
+        self.found.iter().map(of).collect()
+    }
+
+    /// The places of columns among the values of each session.
+    fn places(&self, shown: &[String]) -> Vec<(String, Option<usize>)> {
+        let names = self.snapshot.sessions.first().map(|s| &s.names);
+        let place = |name: &String| names.and_then(|n| n.place(name));
+        shown.iter().map(|n| (n.clone(), place(n))).collect()
+    }
+
+    fn sessions<'a>(
+        &'a self,
+        columns: &'a [(String, Option<usize>)],
+        listed: Option<&'a Listed<'a>>,
+    ) -> impl Iterator<Item = SessionJson<'a>> {
+        self.found.iter().map(move |index| SessionJson {
+            row: &self.snapshot.sessions[*index],
+            columns,
+            index: *index,
+            listed,
+        })
+    }
+
+    fn document<'a>(
+        &'a self,
+        columns: &'a [(String, Option<usize>)],
+        listed: Option<&'a Listed<'a>>,
+    ) -> Document<'a> {
+        let mut meta = self.snapshot.meta.clone();
+        meta.insert("sessions".into(), self.found.len().into());
+        let parts = self.parts.add_to(&mut meta);
+        Document {
+            meta,
+            sessions: self.sessions(columns, listed).collect(),
+            parts,
+        }
     }
 }
 
@@ -220,27 +358,59 @@ fn count(value: &Json, what: &str) -> String {
     }
 }
 
-fn list_columns() -> Result<Exit, Failure> {
-    let mut rows = table::new(&["column", "in recordings", "meaning"]);
-    for c in crate::decode::COLUMNS {
-        let Column {
-            name,
-            ash,
-            scope,
-            help,
-            ..
-        } = c;
-        let (dump, sample) = match scope {
-            crate::decode::Scope::Dump => (*name, ""),
-            crate::decode::Scope::Sample => ("", *ash),
-            crate::decode::Scope::Both => (*name, *ash),
-        };
-        rows.add_row([dump, sample, help]);
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::args::{Args, Command};
+    use crate::sample::Names;
+
+    fn shown(words: &[&str], terminal: bool) -> Option<TextForm> {
+        let all = ["sgascope", "dump"].iter().chain(words);
+        match Args::parse_from(all).command {
+            Command::Dump(args) => texts(&args, terminal).form,
+            other => panic!("{other:?}"),
+        }
     }
-    for c in crate::decode::statistics::SESSION_IO {
-        rows.add_row([c.name, "", &format!("with --session-io: {}", c.help)]);
+
+    /// Whole texts only where the word full was typed; no text leaves for a file or a pipe unasked.
+    #[test]
+    fn texts_are_redacted_unless_full_is_said() {
+        let redacted = Some(TextForm::Redacted);
+        assert_eq!(shown(&[], true), redacted);
+        assert_eq!(shown(&[], false), None);
+        for format in ["json", "jsonl", "csv"] {
+            assert_eq!(shown(&["-f", format], true), None);
+            assert_eq!(
+                shown(&["-f", format, "--columns", "sid,sql_text"], true),
+                redacted
+            );
+            assert_eq!(
+                shown(&["-f", format, "--columns", "PREV_SQL_TEXT"], false),
+                redacted
+            );
+        }
+        assert_eq!(shown(&["-o", "x"], true), None);
+        assert_eq!(shown(&["--columns", "sid"], true), None);
+        for terminal in [true, false] {
+            assert_eq!(shown(&["--sql-text", "none"], terminal), None);
+            assert_eq!(shown(&["--sql-text", "redacted"], terminal), redacted);
+            assert_eq!(
+                shown(&["--sql-text", "full"], terminal),
+                Some(TextForm::Full)
+            );
+        }
     }
-    let mut out = std::io::stdout().lock();
-    write!(out, "{}", table::render(&rows))?;
-    Ok(Exit::Ok)
+
+    #[test]
+    fn an_unasked_text_is_short() {
+        let names = Arc::new(Names::new(["sql_text".to_owned()]));
+        let values = vec!["ö".repeat(61).into()];
+        let mut row = SessionValues { names, values };
+        shorten(&mut row);
+        assert_eq!(row["sql_text"], format!("{}…", "ö".repeat(60)));
+        shorten(&mut row);
+        assert_eq!(row["sql_text"].as_str().unwrap().chars().count(), 61);
+    }
 }

@@ -17,6 +17,7 @@ mod dump;
 mod exit;
 mod filter;
 mod instances;
+mod print;
 mod processes;
 mod reconcile;
 mod record;

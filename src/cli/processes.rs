@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json};
 
 use super::args::{DumpArgs, Format};
-use super::{Exit, Failure, dump, table};
+use super::{Exit, Failure, print, table};
 use crate::analyze::resource_limit::{self, LimitWatch, Usage};
 use crate::decode::dates::rfc3339;
 use crate::decode::processes::PROCESS_COLUMNS;
 use crate::discover::{OsFact, OsProcesses};
+use crate::sample::snapshot::Extras;
 use crate::sample::{Attachment, ProcessSnapshot, Snapshot};
 
 type Row = Map<String, Json>;
@@ -115,20 +116,21 @@ impl Parts {
         self.processes.is_some() || self.limits.is_some()
     }
 
-    /// Adds the parts to a dump's document, and the reasons to its `meta.absent`.
-    pub fn add_to(&self, document: &mut Json) {
-        for (name, rows) in [
-            ("processes", &self.processes),
-            ("resource_limit", &self.limits),
-        ] {
-            if let Some(rows) = rows {
-                document[name] = rows.iter().cloned().map(Json::Object).collect();
-            }
-        }
-        if let Some(absent) = document["meta"]["absent"].as_object_mut() {
+    /// The parts of a dump's document, by name; the reasons go to `absent` of its `meta`.
+    pub fn add_to(&self, meta: &mut Map<String, Json>) -> Map<String, Json> {
+        if let Some(Json::Object(absent)) = meta.get_mut("absent") {
             let own = self.absent.iter().cloned();
             absent.extend(own.map(|(c, why)| (c, why.into())));
         }
+        let named = [
+            ("processes", &self.processes),
+            ("resource_limit", &self.limits),
+        ];
+        let objects = |rows: &Vec<Row>| rows.iter().cloned().map(Json::Object).collect();
+        let asked = named.into_iter();
+        asked
+            .filter_map(|(name, rows)| Some((name.to_owned(), objects(rows.as_ref()?))))
+            .collect()
     }
 
     /// Writes the parts alone: tables one after the other; CSV and JSON lines hold one kind of rows,
@@ -149,7 +151,7 @@ impl Parts {
                 Format::Table => write!(out, "{}", text(rows, shown))?,
                 Format::Csv => {
                     let all = all_columns(rows);
-                    dump::write_csv(out, &rows.iter().collect::<Vec<_>>(), &all)?;
+                    print::write_csv(out, &rows.iter().collect::<Vec<_>>(), &all)?;
                 }
                 Format::Json | Format::Jsonl => {
                     for row in rows {
@@ -183,7 +185,7 @@ fn all_columns(rows: &[Row]) -> Vec<String> {
 fn text(rows: &[Row], columns: &[&str]) -> String {
     let mut shown = table::new(columns);
     for row in rows {
-        let cell = |c: &&str| row.get(*c).map(dump::plain).unwrap_or_default();
+        let cell = |c: &&str| row.get(*c).map(print::plain).unwrap_or_default();
         shown.add_row(columns.iter().map(cell));
     }
     let is_number = |c: &str| rows.iter().any(|r| r.get(c).is_some_and(Json::is_number));
@@ -256,7 +258,10 @@ fn watch_limits(
 ) -> Result<[LimitWatch; 2], Failure> {
     let look = || -> Result<[Usage; 2], Failure> {
         let processes = ProcessSnapshot::take(attachment)?;
-        Ok(usage(&processes, &Snapshot::take(attachment, false)?))
+        Ok(usage(
+            &processes,
+            &Snapshot::take(attachment, Extras::default())?,
+        ))
     };
     let mut watches = look()?.map(LimitWatch::new);
     let start = std::time::Instant::now();

@@ -120,7 +120,7 @@ fn observe(
     args: &ReconcileArgs,
 ) -> Result<Look, Failure> {
     let first = ProcessSnapshot::take(attachment)?;
-    let snapshot = Snapshot::take(attachment, false)?;
+    let snapshot = Snapshot::take(attachment, Extras::default())?;
     let before: Vec<ProcessFacts> = first
         .processes
         .iter()

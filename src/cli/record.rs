@@ -8,16 +8,17 @@ use std::time::Duration;
 use crossbeam_channel::RecvTimeoutError;
 use serde_json::json;
 
-use super::args::{Format, RecordArgs, SqlTextArg};
+use super::args::{Format, RecordArgs};
 use super::{Exit, Failure, instances};
 use crate::decode::Decoder;
-use crate::decode::columns::{needs_of, sample_columns};
-use crate::decode::text::Charset;
+use crate::decode::columns::{PREVIOUS_SQL_NEEDS, needs_of, sample_columns};
 use crate::discover::Watch;
 use crate::record::{RecordError, RecordErrorKind, Recorder, RecordingMeta, Summary};
 use crate::sample::rows::statement_batch;
+use crate::sample::sql_texts::NO_TEXTS;
 use crate::sample::{
-    Attachment, Ended, Owners, RunStats, SampleRows, Sampler, SamplerOptions, SqlTexts,
+    Attachment, Ended, Owners, RunStats, SampleRows, Sampler, SamplerOptions, SqlTexts, TextForm,
+    TextStats,
 };
 use crate::walk::{Frame, Select, Walker};
 
@@ -78,7 +79,10 @@ pub fn run(args: &RecordArgs, quiet: bool) -> Result<Exit, Failure> {
 fn one(args: &RecordArgs, quiet: bool) -> Result<Exit, Failure> {
     let attachment = Attachment::open(&args.source.source(), args.source.blueprint().as_deref())?;
     let columns = sample_columns();
-    let bound = attachment.bind_sessions(&needs_of(&columns))?;
+    let form = args.sql_text.form();
+    let mut needs = needs_of(&columns);
+    needs.extend(PREVIOUS_SQL_NEEDS.iter().filter(|_| form.is_some()));
+    let bound = attachment.bind_sessions(&needs)?;
     let select = if args.idle {
         Select::Used
     } else {
@@ -96,9 +100,10 @@ fn one(args: &RecordArgs, quiet: bool) -> Result<Exit, Failure> {
         &attachment.name,
         &attachment.blueprint.id,
     );
-    let charset = Charset::named(attachment.blueprint.charset.as_deref());
-    let texts = SqlTexts::new(attachment.accepted.handle, charset)
-        .filter(|_| args.sql_text == SqlTextArg::Full);
+    let texts = form.and_then(|form| SqlTexts::of(&attachment, form));
+    if form.is_some() && texts.is_none() {
+        tracing::warn!("no SQL text is recorded: {NO_TEXTS}");
+    }
     let sampler = Sampler::start(
         walker,
         SamplerOptions {
@@ -134,14 +139,16 @@ fn one(args: &RecordArgs, quiet: bool) -> Result<Exit, Failure> {
         owners,
         attachment,
         failed,
+        texts,
         ..
     } = writer;
     drop(owners);
     let name = attachment.name.clone();
+    let texts = texts.map(|t| t.stats());
     // let go of the memory before the time that closing files takes
     drop(attachment);
     let summary = recorder.close()?;
-    finish(args, quiet, &name, &stats, &summary)?;
+    finish(args, quiet, &name, (&stats, texts.as_ref()), &summary)?;
     if let Some(failed) = failed {
         return Err(failed);
     }
@@ -172,6 +179,7 @@ fn meta(args: &RecordArgs, attachment: &Attachment) -> RecordingMeta {
         forced: attachment.forced,
         rate_hz: args.rate,
         program_version: env!("CARGO_PKG_VERSION").into(),
+        sql_text: args.sql_text.form().map_or("none", TextForm::name).into(),
         start: jiff::Timestamp::now(),
     }
 }
@@ -261,14 +269,7 @@ impl Writer {
 
     fn take(&mut self, frame: &Frame) {
         if let Some(texts) = &mut self.texts {
-            for i in 0..frame.len() {
-                texts.look(
-                    &*self.attachment.space,
-                    &mut self.decoder,
-                    frame.row(i),
-                    frame.wall_ns,
-                );
-            }
+            texts.look(&*self.attachment.space, &mut self.decoder, frame);
         }
         self.owners.look(frame, &mut self.decoder);
         self.rows.append(frame, &mut self.decoder);
@@ -316,14 +317,14 @@ fn finish(
     args: &RecordArgs,
     quiet: bool,
     name: &str,
-    stats: &RunStats,
+    (stats, texts): (&RunStats, Option<&TextStats>),
     summary: &Summary,
 ) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     if args.format != Format::Table {
         serde_json::to_writer(
             &mut out,
-            &json!({"instance_name": name, "run": stats, "files": summary.files, "rows": summary.rows, "bytes": summary.bytes}),
+            &json!({"instance_name": name, "run": stats, "sql_text": texts, "files": summary.files, "rows": summary.rows, "bytes": summary.bytes}),
         )?;
         writeln!(out)?;
     } else if !quiet {
@@ -346,6 +347,15 @@ fn finish(
             summary.bytes,
             args.output.display()
         )?;
+        if let Some(texts) = texts {
+            writeln!(
+                out,
+                "SQL text, {}: {} statements proven, {} not",
+                texts.form.name(),
+                texts.proven,
+                texts.unproven,
+            )?;
+        }
     }
     for (path, why) in &summary.left_hot {
         tracing::warn!("{} stays open as it is: {why}", path.display());

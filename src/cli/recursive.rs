@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json, json};
 
 use super::args::{DumpArgs, Format, RecursiveArg};
-use super::dump::{csv_cell, plain};
+use super::print::{csv_cell, plain};
 use super::{Exit, Failure, table};
 use crate::decode::columns::needs_of;
 use crate::decode::{COLUMNS, Decoder};

@@ -111,6 +111,11 @@ impl Wanted {
         }
     }
 
+    /// Whether `--stats` was given.
+    pub fn lists(&self) -> bool {
+        self.listed.is_some()
+    }
+
     /// What `--stats` shows of a snapshot; `None`: it wasn't asked for.
     pub fn listed<'a>(&self, snapshot: &'a Snapshot) -> Option<Listed<'a>> {
         let table = snapshot.statistics.as_ref()?;
@@ -177,7 +182,7 @@ impl<'a> Listed<'a> {
                     writeln!(
                         out,
                         "{sid},{serial},{},{value}",
-                        super::dump::csv_cell(name)
+                        super::print::csv_cell(name)
                     )?;
                 } else {
                     let cells = [sid.to_string(), serial.to_string(), name.to_owned()];

@@ -487,6 +487,11 @@ pub const CORE_NEEDS: &[Need] = &[
     row("KSLWTTREM"),
 ];
 
+/// Fields by which the text of a session's previous statement is found; only who shows texts reads
+/// them.
+pub const PREVIOUS_SQL_NEEDS: [Need; 3] =
+    [row("KSUSEPSQ"), row("KSUSEPHA"), row("prev_sql_id_high")];
+
 impl Column {
     /// The fields that the recipe reads.
     pub fn needs(&self) -> Vec<Need> {

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::columns::{Blocker, CORE_NEEDS, Special};
+use super::columns::{Blocker, CORE_NEEDS, PREVIOUS_SQL_NEEDS, Special};
 use super::context::Context;
 use super::decoder::Row;
 use super::text::Charset;
@@ -46,6 +46,8 @@ pub(super) struct CoreFields {
     pub(super) sql_address: Option<FieldRef>,
     pub(super) sql_hash: Option<FieldRef>,
     pub(super) sql_high: Option<FieldRef>,
+    /// Address, hash value, high word of the previous statement.
+    pub(super) previous_sql: [Option<FieldRef>; 3],
     pub(super) handle_high: Option<FieldRef>,
     pub(super) handle_low: Option<FieldRef>,
     pub(super) wait_stamp: Option<FieldRef>,
@@ -76,6 +78,7 @@ impl CoreFields {
             sql_address: core_need(5),
             sql_hash: core_need(6),
             sql_high: core_need(7),
+            previous_sql: PREVIOUS_SQL_NEEDS.map(place),
             handle_high: core_need(8),
             handle_low: core_need(9),
             in_wait: core_need(10),

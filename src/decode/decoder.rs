@@ -51,6 +51,17 @@ pub struct Row<'a> {
     pub observed_us: Option<u64>,
 }
 
+/// A statement as a row shows it, unconfirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShownSql {
+    /// Its cursor's handle.
+    pub handle: TargetAddr,
+    /// Its hash value.
+    pub hash: u32,
+    /// Its SQL_ID as a number, where the row's high word is known.
+    pub id: Option<u64>,
+}
+
 /// Decodes the rows of one bound plan.
 pub struct Decoder {
     core: Core,
@@ -150,13 +161,16 @@ impl Decoder {
         self.core.confirmed.insert(sql_id);
     }
 
-    /// The handle address, hash value and SQL_ID that a row shows, unconfirmed.
-    pub fn shown_sql(&self, words: &[u64]) -> Option<(TargetAddr, u32, Option<u64>)> {
+    /// The current statement that a row shows, unconfirmed.
+    pub fn shown_sql(&self, words: &[u64]) -> Option<ShownSql> {
         let f = &self.core.fields;
-        let address = f.sql_address?.uint(words);
-        let hash = f.sql_hash?.uint(words) as u32;
-        let id = f.sql_high.map(|h| h.uint(words) << 32 | u64::from(hash));
-        (address != 0 && hash != 0).then_some((TargetAddr(address), hash, id))
+        shown_sql([f.sql_address, f.sql_hash, f.sql_high], words)
+    }
+
+    /// The previous statement that a row shows, unconfirmed; `None` too when
+    /// [`super::columns::PREVIOUS_SQL_NEEDS`] were not read.
+    pub fn shown_previous_sql(&self, words: &[u64]) -> Option<ShownSql> {
+        shown_sql(self.core.fields.previous_sql, words)
     }
 
     /// Row `i` of a frame, judged: its SQL_ID confirmed or refused, impossible values noticed.
@@ -221,7 +235,7 @@ impl Decoder {
     /// handle was freed meanwhile. Where the handle's layout isn't accepted the row's own words
     /// stand, as they passed their test at attach.
     fn sql_id(&mut self, words: &[u64]) -> Result<Option<u64>, ()> {
-        let Some((_, _, Some(id))) = self.shown_sql(words) else {
+        let Some(id) = self.shown_sql(words).and_then(|shown| shown.id) else {
             return Ok(None);
         };
         let f = &self.core.fields;
@@ -239,6 +253,14 @@ impl Decoder {
         }
         Err(())
     }
+}
+
+fn shown_sql(fields: [Option<FieldRef>; 3], words: &[u64]) -> Option<ShownSql> {
+    let [address, hash, high] = fields;
+    let handle = TargetAddr(address?.uint(words));
+    let hash = hash?.uint(words) as u32;
+    let id = high.map(|h| h.uint(words) << 32 | u64::from(hash));
+    (!handle.is_null() && hash != 0).then_some(ShownSql { handle, hash, id })
 }
 
 /// Whether the chase that fetched a field faulted in this row.

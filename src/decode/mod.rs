@@ -2,7 +2,8 @@
 //!
 //! For: the one table of columns ([`columns`]: name, unit, type, help, recipe), from which dump,
 //! recording and reports take theirs; the recipes ([`decoder`]); character sets ([`text`]); dates
-//! ([`dates`]); what is known beyond a row ([`context`]).
+//! ([`dates`]); what is known beyond a row ([`context`]); statements without literals and passwords
+//! ([`redact`]).
 //!
 //! Not for: reading memory. What a recipe needs was copied by `walk`.
 //!
@@ -17,11 +18,12 @@ pub mod decoder;
 mod golden_tests;
 mod kslwt;
 pub mod processes;
+pub mod redact;
 pub mod statistics;
 pub mod text;
 pub mod value;
 
 pub use columns::{COLUMNS, Column, Kind, Scope};
 pub use context::{Context, Owner};
-pub use decoder::{Decoder, Row};
+pub use decoder::{Decoder, Row, ShownSql};
 pub use value::Value;

@@ -16,8 +16,8 @@ pub mod cell;
 pub mod compile;
 pub mod events;
 pub mod handle;
-pub mod times;
 pub mod statistics;
+pub mod times;
 
 pub use accept::invariants::verify;
 pub use accept::{Accepted, Outcome, Verdict, accept};

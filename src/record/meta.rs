@@ -36,6 +36,9 @@ pub struct RecordingMeta {
     pub rate_hz: f64,
     /// Version of the program that recorded.
     pub program_version: String,
+    /// Which form of SQL texts is recorded: none, redacted or full.
+    #[serde(default = "unknown_form")]
+    pub sql_text: String,
     /// When the run started. RFC 3339, UTC.
     #[serde(with = "timestamp_text")]
     pub start: Timestamp,
@@ -59,10 +62,16 @@ impl RecordingMeta {
             ("sgascope.forced", self.forced.to_string()),
             ("sgascope.rate_hz", self.rate_hz.to_string()),
             ("sgascope.program_version", self.program_version.clone()),
+            ("sgascope.sql_text", self.sql_text.clone()),
         ]
         .map(|(key, value)| (key.to_owned(), value))
         .to_vec()
     }
+}
+
+/// For recordings made before this was said.
+fn unknown_form() -> String {
+    "unknown".into()
 }
 
 /// One or several starts of the recorder with the same identity, one after the other.

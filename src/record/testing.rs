@@ -219,6 +219,7 @@ pub(crate) fn meta() -> RecordingMeta {
         forced: false,
         rate_hz: 10.0,
         program_version: "0.0.0".to_owned(),
+        sql_text: "none".to_owned(),
         start: jiff::Timestamp::from_microsecond(START_US).unwrap(),
     }
 }

@@ -29,6 +29,6 @@ pub use processes::ProcessSnapshot;
 pub use rows::{SampleRows, tick_schema};
 pub use sampler::{Ended, RunStats, Sampler, SamplerOptions};
 pub use shown::{Names, SessionValues};
-pub use snapshot::Snapshot;
-pub use sql_texts::SqlTexts;
+pub use snapshot::{Snapshot, TEXT_COLUMNS};
+pub use sql_texts::{SqlTexts, TextForm, TextStats};
 pub use statistics::StatisticTable;

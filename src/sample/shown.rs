@@ -55,6 +55,12 @@ impl SessionValues {
     pub fn get(&self, column: &str) -> Option<&Json> {
         self.values.get(self.names.place(column)?)
     }
+
+    /// The value of a column, to be changed, if there is such a column.
+    pub fn get_mut(&mut self, column: &str) -> Option<&mut Json> {
+        let place = self.names.place(column)?;
+        self.values.get_mut(place)
+    }
 }
 
 /// The value of a column; null when there is no such column.

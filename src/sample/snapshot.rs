@@ -8,56 +8,72 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 
 use super::attach::{AttachError, Attachment};
+use super::owners::Owners;
 use super::pacer::{monotonic_ns, wall_ns};
+use super::recursives::served;
 use super::shown::{Names, SessionValues};
-use super::sql_texts::SqlTexts;
+use super::sql_texts::{NO_TEXTS, SqlTexts, TextForm};
 use super::statistics::{self, StatisticTable};
-use crate::decode::columns::{dump_columns, needs_of};
+use crate::decode::columns::{PREVIOUS_SQL_NEEDS, dump_columns, needs_of};
 use crate::decode::text::Charset;
-use crate::decode::{Decoder, dates};
-use crate::plan::StatisticPlan;
-use crate::plan::handle::parse_sql_id;
+use crate::decode::{Decoder, ShownSql, dates};
+use crate::plan::{BoundPlan, Need, StatisticPlan, row};
 use crate::walk::{Frame, Select, Walker};
 
 /// Room in each session for columns that are added later.
-const EXTRA: usize = 10;
+const EXTRA: usize = 12;
+
+/// Columns of the texts of statements, with their meaning.
+pub const TEXT_COLUMNS: [(&str, &str); 2] = [
+    (
+        "sql_text",
+        "text of the current statement, proven by its SQL_ID",
+    ),
+    (
+        "prev_sql_text",
+        "text of the previous statement, proven by its SQL_ID",
+    ),
+];
+
+/// What a snapshot reads beside the columns.
+#[derive(Clone, Debug, Default)]
+pub struct Extras {
+    /// Texts of current and previous statements, in this form.
+    pub texts: Option<TextForm>,
+    /// Session statistics.
+    pub statistics: Option<StatisticPlan>,
+}
 
 /// All sessions in use at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Where it was taken, when, how it went, and `absent`: column to reason.
     pub meta: Map<String, Json>,
-    /// One object for each session, in slot order, with all columns of dumps (and `sql_text` if
-    /// asked for).
+    /// One object for each session, in slot order, with all columns of dumps (and [`TEXT_COLUMNS`]
+    /// if asked for).
     pub sessions: Vec<SessionValues>,
     /// Statistics of the sessions, in the same order, if asked for.
     pub statistics: Option<StatisticTable>,
 }
 
 impl Snapshot {
-    /// Takes a snapshot, with the proven texts of the current statements if asked for.
+    /// Takes a snapshot.
     ///
     /// # Errors
     /// When the blueprint lacks the fields of the gate.
-    pub fn take(attachment: &Attachment, with_text: bool) -> Result<Snapshot, AttachError> {
-        Self::with_statistics(attachment, with_text, None)
-    }
-
-    /// As [`Snapshot::take`], with statistics if asked for.
-    ///
-    /// # Errors
-    /// When the blueprint lacks the fields of the gate.
-    pub fn with_statistics(
-        attachment: &Attachment,
-        with_text: bool,
-        statistics: Option<StatisticPlan>,
-    ) -> Result<Snapshot, AttachError> {
+    pub fn take(attachment: &Attachment, extras: Extras) -> Result<Snapshot, AttachError> {
         let began = monotonic_ns();
         let columns = dump_columns();
         let mut needs = needs_of(&columns);
-        needs.extend(statistics.iter().flat_map(|_| statistics::NEEDS));
+        needs.extend(PREVIOUS_SQL_NEEDS);
+        needs.extend(extras.statistics.iter().flat_map(|_| statistics::NEEDS));
         let bound = attachment.bind_sessions(&needs)?;
-        let mut decoder = Decoder::new(&attachment.blueprint, &bound, &columns);
+        let form = extras.texts;
+        let absent_texts = form.map_or_else(Vec::new, |_| absent_texts(attachment, &bound));
+        let owners = Owners::new(attachment);
+        let context = owners.context().serving();
+        let mut decoder = Decoder::within(&attachment.blueprint, &bound, &columns, context);
+        let rows = bound.rows.addrs.clone();
         let mut walker = Walker::new(bound, Select::Used).ok_or_else(|| attachment.lacks_gate())?;
         let mut frame = walker.frame();
         let start = monotonic_ns();
@@ -65,31 +81,23 @@ impl Snapshot {
         frame.wall_ns = wall_ns();
         walker.sweep(&mut frame, || monotonic_ns() - start);
         frame.walk_ns = monotonic_ns() - start;
-        let statistics = statistics.map(|plan| StatisticTable::read(walker.bound(), &frame, plan));
-        let texts = with_text
-            .then(|| texts(attachment, &frame, &mut decoder))
-            .flatten();
-        let mut sessions = Vec::with_capacity(frame.len());
-        let own = columns.iter().map(|c| c.name.to_owned());
-        let names = Arc::new(Names::new(
-            own.chain(with_text.then(|| "sql_text".to_owned())),
-        ));
-        let sql_id = names.place("sql_id");
-        for i in 0..frame.len() {
-            let row = decoder.row(&frame, i);
-            let mut values = Vec::with_capacity(columns.len() + EXTRA);
-            values.extend(decoder.values(&row).map(|v| v.to_json()));
-            if with_text {
-                let id = sql_id.and_then(|at| values.get(at)?.as_str().and_then(parse_sql_id));
-                let text = texts.as_ref().zip(id).and_then(|(t, id)| t.get(id));
-                values.push(text.map_or(Json::Null, |t| t.text.as_str().into()));
-            }
-            sessions.push(SessionValues {
-                names: names.clone(),
-                values,
-            });
+        let plan = extras.statistics;
+        let statistics = plan.map(|plan| StatisticTable::read(walker.bound(), &frame, plan));
+        owners.look(&frame, &mut decoder);
+        decoder.set_serves(served(&frame, &decoder, &rows));
+        let mut texts = form.and_then(|form| SqlTexts::of(attachment, form));
+        if let Some(texts) = &mut texts {
+            texts.look(&*attachment.space, &mut decoder, &frame);
         }
+        let sessions = sessions(&frame, &mut decoder, form.map(|_| texts.as_ref()));
         let mut meta = meta(attachment, &decoder, &frame);
+        if let Some(texts) = &texts {
+            meta.insert("sql_text".into(), json!(texts.stats()));
+        }
+        if let Some(Json::Object(absent)) = meta.get_mut("absent") {
+            let texts = absent_texts.into_iter();
+            absent.extend(texts.map(|(c, why)| (c.into(), why.into())));
+        }
         if let Some(table) = &statistics {
             table.describe(&mut meta);
         }
@@ -102,22 +110,73 @@ impl Snapshot {
     }
 }
 
-/// The texts of all statements that the frame's rows show, as far as they could be proven.
-fn texts(attachment: &Attachment, frame: &Frame, decoder: &mut Decoder) -> Option<SqlTexts> {
-    let charset = Charset::named(attachment.blueprint.charset.as_deref());
-    let mut texts = SqlTexts::new(attachment.accepted.handle, charset)?;
-    for i in 0..frame.len() {
-        texts.look(&*attachment.space, decoder, frame.row(i), frame.wall_ns);
+/// The values of all rows; with `texts` (perhaps none to be had) also those of [`TEXT_COLUMNS`].
+fn sessions(
+    frame: &Frame,
+    decoder: &mut Decoder,
+    texts: Option<Option<&SqlTexts>>,
+) -> Vec<SessionValues> {
+    let own = decoder.columns().map(|c| c.name);
+    let added = texts
+        .iter()
+        .flat_map(|_| TEXT_COLUMNS)
+        .map(|(name, _)| name);
+    let names = Arc::new(Names::new(own.chain(added).map(str::to_owned)));
+    let text = |shown: Option<ShownSql>| -> Json {
+        let found = texts.flatten().zip(shown).and_then(|(t, s)| t.get(s));
+        found.map_or(Json::Null, |s| s.text.as_str().into())
+    };
+    let width = decoder.columns().count() + EXTRA;
+    (0..frame.len())
+        .map(|i| {
+            let row = decoder.row(frame, i);
+            let mut values = Vec::with_capacity(width);
+            values.extend(decoder.values(&row).map(|v| v.to_json()));
+            if texts.is_some() {
+                values.push(text(decoder.shown_sql(row.words)));
+                values.push(text(decoder.shown_previous_sql(row.words)));
+            }
+            SessionValues {
+                names: names.clone(),
+                values,
+            }
+        })
+        .collect()
+}
+
+/// Texts that can't be had on this instance, with the reason.
+fn absent_texts(attachment: &Attachment, bound: &BoundPlan) -> Vec<(&'static str, String)> {
+    let [current, previous] = TEXT_COLUMNS.map(|(name, _)| name);
+    if attachment.accepted.handle.text.is_none() {
+        return vec![
+            (current, NO_TEXTS.to_owned()),
+            (previous, NO_TEXTS.to_owned()),
+        ];
     }
-    Some(texts)
+    let missing = |need: &Need| bound.plan.field(*need).is_none();
+    let of = |name, needs: [Need; 2]| {
+        let need = needs.into_iter().find(missing)?;
+        Some((name, bound.plan.why_absent(need).to_owned()))
+    };
+    let [address, hash, _] = PREVIOUS_SQL_NEEDS;
+    [
+        of(current, [row("KSUSESQL"), row("KSUSESQH")]),
+        of(previous, [address, hash]),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn meta(attachment: &Attachment, decoder: &Decoder, frame: &Frame) -> Map<String, Json> {
     let absent: BTreeMap<&str, &str> = decoder.absent().map(|(c, why)| (c.name, why)).collect();
+    let inferred: BTreeMap<&str, &str> = decoder.inferred().map(|(c, how)| (c.name, how)).collect();
     let document = json!({
         "instance_name": attachment.name,
         "blueprint_id": attachment.blueprint.id,
         "blueprint_forced": attachment.forced,
+        "blueprint_selected": attachment.selected.word(),
+        "db_name": attachment.db_name,
         "release": attachment.blueprint.identity.release,
         "memory": attachment.space.kind(),
         "sample_time": dates::rfc3339_ns(frame.wall_ns),
@@ -126,10 +185,32 @@ fn meta(attachment: &Attachment, decoder: &Decoder, frame: &Frame) -> Map<String
         "in_use": frame.len(),
         "torn": frame.torn,
         "faulted": frame.faulted,
+        "charset": attachment.blueprint.charset,
+        "charset_problem": Charset::problem(attachment.blueprint.charset.as_deref()),
+        "recursive": recursive(decoder, frame),
         "absent": absent,
+        "inferred": inferred,
     });
     match document {
         Json::Object(meta) => meta,
         _ => Map::new(),
     }
+}
+
+/// How many slots the sessions take that V$SESSION hides.
+fn recursive(decoder: &Decoder, frame: &Frame) -> Json {
+    let rows = (0..frame.len()).map(|i| frame.row(i));
+    let hidden: Vec<&[u64]> = rows.filter(|words| decoder.is_recursive(words)).collect();
+    let alone = |words: &&&[u64]| decoder.owners(words).1.is_some_and(|p| p.0 == 0);
+    json!({
+        "count": hidden.len(),
+        "without_process": hidden.iter().filter(alone).count(),
+        "share_of_slots": share(hidden.len(), frame.seen as usize + frame.faulted as usize),
+        "share_of_used": share(hidden.len(), frame.len()),
+    })
+}
+
+/// A part of a whole to four digits; 0 of nothing.
+pub fn share(part: usize, whole: usize) -> f64 {
+    (part as f64 / whole.max(1) as f64 * 10_000.0).round() / 10_000.0
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use sgascope::blueprint::Blueprint;
 use sgascope::cli::{Exit, Failure};
 use sgascope::memory::{AddressSpace, BytesSpace, CoreSpace, TargetAddr};
-use sgascope::sample::{Attachment, Snapshot};
+use sgascope::sample::snapshot::Extras;
+use sgascope::sample::{Attachment, Snapshot, TextForm};
 
 use crate::fixtures::{RELEASES, fixture};
 use crate::support::{end, program};
@@ -152,6 +153,13 @@ fn targets(blueprint: &Blueprint, core: &CoreSpace) -> Vec<TargetAddr> {
     targets
 }
 
+fn extras() -> Extras {
+    Extras {
+        texts: Some(TextForm::Full),
+        statistics: None,
+    }
+}
+
 #[test]
 fn ten_thousand_damaged_images() {
     let originals = RELEASES.map(Original::load);
@@ -165,7 +173,7 @@ fn ten_thousand_damaged_images() {
         let space: Arc<dyn AddressSpace> = Arc::new(BytesSpace::new(pieces).unwrap());
         let start = Instant::now();
         let result = Attachment::on_memory(space, original.blueprint.clone(), "image")
-            .and_then(|a| Snapshot::take(&a, true));
+            .and_then(|a| Snapshot::take(&a, extras()));
         slowest = slowest.max(start.elapsed());
         match result {
             Ok(snapshot) => {

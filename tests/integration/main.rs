@@ -10,6 +10,7 @@ mod fixtures;
 mod guest;
 mod mutation;
 mod refusals;
+mod sql_text;
 mod statistics;
 mod support;
 mod surface;

@@ -85,7 +85,7 @@ impl Trial<'_> {
             let at = TargetAddr(at);
             let proven = handle::proven_text(self.space, at, layout, hash as u32, None);
             proofs.text.1 += 1;
-            let Some((id, text)) = proven else {
+            let Ok((id, text)) = proven else {
                 continue;
             };
             proofs.text.0 += 1;

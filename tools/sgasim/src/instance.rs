@@ -32,6 +32,8 @@ pub struct InstanceSpec {
     pub variable_bytes: u64,
     /// Few events, statistics and texts, for fixtures.
     pub small: bool,
+    /// Number of statements of a library cache under churn; none: the usual pool.
+    pub cursors: Option<usize>,
 }
 
 /// Why an instance could not be built.
@@ -132,10 +134,10 @@ impl Instance {
                 source,
             })?;
         let session_statistics = names::per_session_statistics(&exe.statistics);
-        let pool = if spec.small {
-            sql::pool(17, 2, 1)
-        } else {
-            sql::pool(460, 12, 8)
+        let pool = match spec.cursors {
+            Some(count) => sql::churning(count),
+            None if spec.small => sql::pool(17, 2, 1),
+            None => sql::pool(460, 12, 8),
         };
         let mut room = Room::new();
         let places = place(&layout, spec, &pool, session_statistics, &mut room);
@@ -356,7 +358,13 @@ fn place(
     places.transactions = room.each(spec.sessions, TRANSACTION_BYTES);
     places.enqueues = room.each(spec.sessions, ENQUEUE_BYTES);
     room.skip(apart);
-    let capacities = handle_capacities(pool);
+    // Parts of the texts that find room at the same time.
+    let share = if spec.cursors.is_some() {
+        (1, 2)
+    } else {
+        (4, 5)
+    };
+    let capacities = handle_capacities(pool, share);
     for half in 0..2 {
         for &capacity in capacities.iter().skip(half).step_by(2) {
             let address = room.take(layout.handle.text + capacity as u64 + 1);
@@ -376,7 +384,7 @@ const SHORT_CAPACITY: usize = 4_096;
 const MEDIUM_CAPACITY: usize = 16_384;
 
 /// Capacities of the handles: for each size class fewer handles than texts, so that handle memory gets reused.
-fn handle_capacities(pool: &[Statement]) -> Vec<usize> {
+fn handle_capacities(pool: &[Statement], (part, of): (usize, usize)) -> Vec<usize> {
     let longest = pool.iter().map(|s| s.text.len()).max().unwrap_or(0);
     let classes = [
         (0, SHORT_CAPACITY),
@@ -389,7 +397,7 @@ fn handle_capacities(pool: &[Statement]) -> Vec<usize> {
             .iter()
             .filter(|s| s.text.len() > above && s.text.len() <= capacity)
             .count();
-        all.extend(std::iter::repeat_n(capacity, (texts * 4).div_ceil(5)));
+        all.extend(std::iter::repeat_n(capacity, (texts * part).div_ceil(of)));
     }
     all
 }

@@ -158,6 +158,13 @@ struct RunArgs {
     /// Size of the variable area in MiB (grows when needed)
     #[arg(long, value_parser = clap::value_parser!(u64).range(4..=1_048_576))]
     variable_mib: Option<u64>,
+    /// That many different statements, and room for half of them at a time
+    #[arg(long, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    cursors: Option<u32>,
+    /// Statements a second that are loaded over others beside those that sessions run; with any, all statements are run
+    /// in turn, and previous cursors are freed
+    #[arg(long, requires = "cursors", default_value_t = 0)]
+    cursor_churn: u32,
 }
 
 fn sid(text: &str) -> Result<String, String> {
@@ -347,6 +354,8 @@ fn config(args: &RunArgs) -> Result<Config, String> {
         variable_mib: args
             .variable_mib
             .unwrap_or(if args.small { 4 } else { 128 }),
+        cursors: args.cursors.map(|n| n as usize),
+        cursor_churn: args.cursor_churn,
     })
 }
 

@@ -85,6 +85,10 @@ pub struct Config {
     pub scripted: bool,
     /// MiB of the variable area.
     pub variable_mib: u64,
+    /// Number of statements of a library cache under churn.
+    pub cursors: Option<usize>,
+    /// Statements a second that are loaded beside those that sessions run.
+    pub cursor_churn: u32,
 }
 
 /// Why the instance did not start or could not go on.
@@ -189,6 +193,7 @@ fn start(config: &Config) -> Result<Engine, PmonError> {
         mode: config.mode,
         variable_bytes: config.variable_mib << 20,
         small: config.small,
+        cursors: config.cursors,
     };
     let oracle = config.dir.join("bin/oracle");
     let instance = Instance::build(layout, &spec, &oracle)?;
@@ -202,6 +207,7 @@ fn start(config: &Config) -> Result<Engine, PmonError> {
         seed: config.seed,
         rate: config.rate,
         pooled: config.pooled,
+        cursor_churn: config.cursor_churn,
     };
     let mut engine = Engine::new(stage, &engine);
     engine.populate(config.rate);

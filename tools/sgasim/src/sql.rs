@@ -93,6 +93,33 @@ pub fn pool(short: usize, medium: usize, long: usize) -> Vec<Statement> {
     shorts.chain(mediums).chain(longs).map(statement).collect()
 }
 
+/// Distinct statements for a library cache under churn. Beside short ones: families of equal length that share their
+/// beginning or their end, so that a copy of half of each looks whole; texts above 64 kB, the longest of 1 MB.
+pub fn churning(count: usize) -> Vec<Statement> {
+    let (mediums, longs) = (12, 16);
+    let alike = count / 10;
+    let shorts = count.saturating_sub(longs + mediums + alike);
+    let texts = (0..shorts).map(short_text);
+    let texts = texts.chain((0..alike).map(alike_text));
+    let texts = texts.chain((0..mediums).map(|i| long_text(i, 4_300 + 700 * i)));
+    texts
+        .chain((0..longs).map(|i| long_text(100 + i, 66_000 + 63_000 * i)))
+        .map(statement)
+        .collect()
+}
+
+/// Texts of about 3,000 bytes whose difference is some words long.
+fn alike_text(i: usize) -> (u8, String) {
+    let same = "and t.größe <> 'Ähnlich' ".repeat(100);
+    let mark = format!("{i:08}").repeat(4);
+    let text = if i.is_multiple_of(2) {
+        format!("select count(*) from orders t where 1 = 1 {same} and t.mark = '{mark}'")
+    } else {
+        format!("select count(*) from orders t where t.mark = '{mark}' {same}")
+    };
+    (3, text)
+}
+
 fn statement((command, text): (u8, String)) -> Statement {
     let identity = SqlIdentity::of(&text);
     let plan = if command == 47 {
@@ -238,6 +265,18 @@ mod tests {
         assert!(pool.iter().filter(|s| s.text.len() > 65_536).count() >= 8);
         assert!(pool.iter().filter(|s| s.text.len() > 4_096).count() >= 20);
         assert!(pool.iter().any(|s| s.text.chars().count() < s.text.len()));
+    }
+
+    #[test]
+    fn churning_pool_holds_families_of_equal_length() {
+        let pool = churning(2_000);
+        let ids: std::collections::HashSet<_> = pool.iter().map(|s| s.identity.words).collect();
+        assert_eq!((pool.len(), ids.len()), (2_000, 2_000));
+        assert!(pool.iter().any(|s| s.text.len() >= 1_000_000));
+        let alike: Vec<_> = (0..4).map(|i| alike_text(i).1).collect();
+        assert_eq!(alike[0].len(), alike[2].len());
+        assert_eq!(alike[0].as_bytes()[..2_500], alike[2].as_bytes()[..2_500]);
+        assert_eq!(alike[1].as_bytes()[200..], alike[3].as_bytes()[200..]);
     }
 
     #[test]

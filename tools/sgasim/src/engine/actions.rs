@@ -139,6 +139,13 @@ impl Engine {
         self.cursors.acquire(&self.stage, &mut self.random, few)
     }
 
+    /// Loads statements that other instances of the workload would parse.
+    pub(super) fn churn(&mut self) {
+        self.cursors.churn(&self.stage, &mut self.random);
+        let pause = self.random.exponential(self.churn_pause);
+        self.later(Task::Churn, pause);
+    }
+
     pub(super) fn run(&mut self, i: usize) {
         self.minds[i].step = Step::Running;
         let time = self.stretched(CPU);
@@ -207,7 +214,8 @@ impl Engine {
             (Num::PrevExec, s.num(Num::SqlExec)),
         ];
         self.stage.put_all(i, &values);
-        if let Some(old) = self.minds[i].previous.replace(current.slot) {
+        let kept = self.cursors.leave(current.slot);
+        if let Some(old) = std::mem::replace(&mut self.minds[i].previous, kept) {
             self.cursors.release(old);
         }
     }

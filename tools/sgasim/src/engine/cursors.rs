@@ -1,9 +1,11 @@
 //! The library cache: which statement lies in which handle, who still points to it, and reuse of freed handles.
 //!
-//! Only the engine uses it. A handle is overwritten only when no session's SQL or previous SQL points to it.
+//! Only the engine uses it. A handle is overwritten only when no session's SQL or previous SQL points to it; under churn
+//! also while it is a session's previous SQL, since Oracle doesn't keep that one either.
 
 use super::random::Random;
 use super::stage::Stage;
+use crate::instance::HandleSlot;
 
 /// Stores between two pauses while a text is written, so that long texts don't stop the engine.
 const STORES_PER_PAUSE: u32 = 64;
@@ -14,12 +16,23 @@ struct Slot {
     pins: u32,
 }
 
+/// Handles of one size, in the order of their addresses.
+#[derive(Debug)]
+struct Class {
+    capacity: usize,
+    slots: Vec<usize>,
+    never_used: usize,
+}
+
 /// Handles and the statements in them.
 #[derive(Debug)]
 pub struct Cursors {
     slots: Vec<Slot>,
+    classes: Vec<Class>,
     loaded: Vec<Option<usize>>,
     step: usize,
+    /// Under churn all statements are run in turn, and a session's previous cursor may be freed.
+    turn: Option<usize>,
 }
 
 /// A pinned handle.
@@ -35,12 +48,27 @@ pub struct Cursor {
 
 impl Cursors {
     /// All handles free.
-    pub fn new(handles: usize, statements: usize) -> Cursors {
+    pub fn new(handles: &[HandleSlot], statements: usize, churn: bool) -> Cursors {
         let step = if statements.is_multiple_of(7) { 11 } else { 7 };
+        let mut capacities: Vec<usize> = handles.iter().map(|h| h.capacity).collect();
+        capacities.sort_unstable();
+        capacities.dedup();
+        let class = |capacity| {
+            let slots: Vec<usize> = (0..handles.len())
+                .filter(|k| handles[*k].capacity == capacity)
+                .collect();
+            Class {
+                capacity,
+                never_used: slots.len(),
+                slots,
+            }
+        };
         Cursors {
-            slots: vec![Slot::default(); handles],
+            slots: vec![Slot::default(); handles.len()],
+            classes: capacities.into_iter().map(class).collect(),
             loaded: vec![None; statements],
             step,
+            turn: churn.then_some(0),
         }
     }
 
@@ -48,14 +76,22 @@ impl Cursors {
     /// None when every fitting handle is pinned and no statement is loaded.
     pub fn acquire(&mut self, stage: &Stage, random: &mut Random, few: bool) -> Option<Cursor> {
         let count = self.loaded.len();
-        let rank = random.popular(if few { count.min(40) } else { count });
-        // Popularity is spread over the pool so that long texts are among the popular ones too.
-        let statement = rank * self.step % count;
+        let statement = match &mut self.turn {
+            Some(turn) => {
+                *turn = (*turn + 1) % count;
+                *turn
+            }
+            None => {
+                let rank = random.popular(if few { count.min(40) } else { count });
+                // Popularity is spread over the pool so that long texts are among the popular ones too.
+                rank * self.step % count
+            }
+        };
         if let Some(slot) = self.loaded[statement] {
             return Some(self.pin(slot, statement, false));
         }
         let needed = stage.instance.pool[statement].text.len();
-        if let Some(slot) = self.free_slot(stage, random, needed) {
+        if let Some(slot) = self.free_slot(random, needed) {
             self.load(stage, slot, statement);
             return Some(self.pin(slot, statement, true));
         }
@@ -64,6 +100,28 @@ impl Cursors {
             .map(|k| (start + k) % count)
             .find(|s| self.loaded[*s].is_some())?;
         self.loaded[other].map(|slot| self.pin(slot, other, false))
+    }
+
+    /// Loads some statement over another one that no session runs, as parsing by others would.
+    pub fn churn(&mut self, stage: &Stage, random: &mut Random) {
+        let statement = random.below(self.loaded.len() as u64) as usize;
+        if self.loaded[statement].is_some() {
+            return;
+        }
+        let needed = stage.instance.pool[statement].text.len();
+        if let Some(slot) = self.free_slot(random, needed) {
+            self.load(stage, slot, statement);
+        }
+    }
+
+    /// The cursor that a session has just left: what is to be kept of it as its previous one. Under
+    /// churn nothing, so that PREV_SQL_ADDR soon points to a handle that was freed and reused.
+    pub fn leave(&mut self, slot: usize) -> Option<usize> {
+        if self.turn.is_none() {
+            return Some(slot);
+        }
+        self.release(slot);
+        None
     }
 
     /// One pointer less to a handle.
@@ -81,28 +139,33 @@ impl Cursors {
     }
 
     /// A handle of the smallest fitting capacity that nobody points to; never-used ones first.
-    fn free_slot(&self, stage: &Stage, random: &mut Random, needed: usize) -> Option<usize> {
-        let handles = &stage.instance.places.handles;
-        let capacity = handles
-            .iter()
-            .map(|h| h.capacity)
-            .filter(|c| *c >= needed)
-            .min()?;
-        let fits = |k: usize| handles[k].capacity == capacity && self.slots[k].pins == 0;
-        let start = random.below(handles.len() as u64) as usize;
-        let mut candidates = (0..handles.len())
-            .map(|k| (start + k) % handles.len())
-            .filter(|k| fits(*k));
-        let first = candidates
-            .clone()
-            .find(|k| self.slots[*k].statement.is_none());
-        first.or_else(|| candidates.next())
+    fn free_slot(&self, random: &mut Random, needed: usize) -> Option<usize> {
+        let class = self.classes.iter().find(|c| c.capacity >= needed)?;
+        let start = random.below(self.slots.len() as u64) as usize;
+        let (before, after) = class
+            .slots
+            .split_at(class.slots.partition_point(|k| *k < start));
+        let candidates = || {
+            let turned = after.iter().chain(before).copied();
+            turned.filter(|k| self.slots[*k].pins == 0)
+        };
+        let mut fresh = candidates().filter(|k| self.slots[*k].statement.is_none());
+        let first = if class.never_used > 0 {
+            fresh.next()
+        } else {
+            None
+        };
+        first.or_else(|| candidates().next())
     }
 
     /// Writes a statement into a handle: the old identity goes first, the new one comes last.
     fn load(&mut self, stage: &Stage, slot: usize, statement: usize) {
-        if let Some(old) = self.slots[slot].statement.replace(statement) {
-            self.loaded[old] = None;
+        match self.slots[slot].statement.replace(statement) {
+            Some(old) => self.loaded[old] = None,
+            None => {
+                let class = self.classes.iter_mut().find(|c| c.slots.contains(&slot));
+                class.into_iter().for_each(|c| c.never_used -= 1);
+            }
         }
         self.loaded[statement] = Some(slot);
         let memory = &stage.instance.memory;

@@ -50,6 +50,8 @@ pub struct EngineSpec {
     pub rate: u32,
     /// Some sessions work through shared servers, a dispatcher, the connection pool.
     pub pooled: bool,
+    /// Statements a second that are loaded beside those that sessions run; with any, all statements are run in turn.
+    pub cursor_churn: u32,
 }
 
 /// What a session is doing.
@@ -116,6 +118,7 @@ enum Task {
     Session(usize, u32),
     Logon,
     Recursion,
+    Churn,
 }
 
 /// The workload engine.
@@ -129,6 +132,8 @@ pub struct Engine {
     agenda: BinaryHeap<Reverse<(u64, Task)>>,
     minds: Vec<Mind>,
     cursors: Cursors,
+    /// Mean time between two loads of churn, in microseconds.
+    churn_pause: f64,
     locks: Locks,
     pace: Pace,
     numbers: Numbers,
@@ -153,18 +158,21 @@ impl Engine {
     /// An engine over a stage; [`Engine::populate`] fills it.
     pub fn new(stage: Stage, spec: &EngineSpec) -> Engine {
         let numbers = Numbers::new(&stage.instance.exe);
+        let churn = spec.cursor_churn > 0;
         let cursors = Cursors::new(
-            stage.instance.places.handles.len(),
+            &stage.instance.places.handles,
             stage.instance.pool.len(),
+            churn,
         );
         let sessions = stage.sessions.len();
-        Engine {
+        let mut engine = Engine {
             minds: vec![Mind::default(); sessions],
             workload: spec.workload,
             pooled: spec.pooled,
             random: Random::new(spec.seed),
             agenda: BinaryHeap::new(),
             cursors,
+            churn_pause: 1e6 / f64::from(spec.cursor_churn.max(1)),
             locks: Locks::new((sessions / 8).max(4)),
             pace: Pace::new(f64::from(spec.rate)),
             numbers,
@@ -176,7 +184,11 @@ impl Engine {
             lag: 0,
             host: std::sync::Arc::from(host_name().as_str()),
             stage,
+        };
+        if churn {
+            engine.later(Task::Churn, 0.0);
         }
+        engine
     }
 
     /// Does everything that is due; returns how long the caller may sleep.
@@ -202,6 +214,7 @@ impl Engine {
                 Task::Session(..) => {}
                 Task::Logon => self.somebody_logs_on(),
                 Task::Recursion => self.somebody_recurses(),
+                Task::Churn => self.churn(),
             }
         }
         Duration::from_millis(50)
