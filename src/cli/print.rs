@@ -4,28 +4,10 @@
 
 use std::io::Write;
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::Failure;
-use crate::sample::SessionValues;
-
-/// Values by column name.
-pub trait Named {
-    /// The value of a column, if the row has it.
-    fn named(&self, column: &str) -> Option<&Json>;
-}
-
-impl Named for Map<String, Json> {
-    fn named(&self, column: &str) -> Option<&Json> {
-        self.get(column)
-    }
-}
-
-impl Named for SessionValues {
-    fn named(&self, column: &str) -> Option<&Json> {
-        self.get(column)
-    }
-}
+use crate::sample::Named;
 
 /// A value as plain text; null is empty.
 pub fn plain(value: &Json) -> String {

@@ -15,6 +15,7 @@ use crate::analyze::reconcile::{
 use crate::analyze::resource_limit::LimitWatch;
 use crate::blueprint::{Blueprint, Hints};
 use crate::discover::{OsFact, OsProcesses};
+use crate::sample::snapshot::Extras;
 use crate::sample::{Attachment, ProcessSnapshot, Snapshot};
 
 /// One look at everything.

@@ -6,7 +6,7 @@
 //!
 //! Not for: what `/proc` says of the process (that is `discover`).
 
-use super::columns::{Column, Kind, Recipe, Scope, dump};
+use super::columns::{Column, Kind, Recipe, dump};
 use super::text::before_nul;
 use super::value::Value;
 use crate::plan::{FieldRef, Need, row};

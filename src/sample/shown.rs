@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::ops::Index;
 use std::sync::Arc;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 /// Column names with their places.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,6 +60,24 @@ impl SessionValues {
     pub fn get_mut(&mut self, column: &str) -> Option<&mut Json> {
         let place = self.names.place(column)?;
         self.values.get_mut(place)
+    }
+}
+
+/// Values by column name.
+pub trait Named {
+    /// The value of a column, if the row has it.
+    fn named(&self, column: &str) -> Option<&Json>;
+}
+
+impl Named for Map<String, Json> {
+    fn named(&self, column: &str) -> Option<&Json> {
+        self.get(column)
+    }
+}
+
+impl Named for SessionValues {
+    fn named(&self, column: &str) -> Option<&Json> {
+        self.get(column)
     }
 }
 

@@ -2,12 +2,11 @@
 //!
 //! Callers: `cli` (makes them), the rules.
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::decode::dates::rfc3339;
 use crate::discover::OsFact;
-
-type Row = Map<String, Json>;
+use crate::sample::Named;
 
 /// Since when a session makes no call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,35 +81,35 @@ pub struct ProcessFacts {
     pub os: OsFact,
 }
 
-fn number(row: &Row, column: &str) -> Option<u64> {
-    row.get(column)?.as_u64()
+fn number(row: &impl Named, column: &str) -> Option<u64> {
+    row.named(column)?.as_u64()
 }
 
-fn short(row: &Row, column: &str) -> Option<u32> {
+fn short(row: &impl Named, column: &str) -> Option<u32> {
     u32::try_from(number(row, column)?).ok()
 }
 
-fn text(row: &Row, column: &str) -> Option<String> {
-    Some(row.get(column)?.as_str()?.to_owned())
+fn text(row: &impl Named, column: &str) -> Option<String> {
+    Some(row.named(column)?.as_str()?.to_owned())
 }
 
 /// An address as dumps write it; `00` is 0.
-fn address(row: &Row, column: &str) -> Option<u64> {
-    u64::from_str_radix(row.get(column)?.as_str()?, 16).ok()
+fn address(row: &impl Named, column: &str) -> Option<u64> {
+    u64::from_str_radix(row.named(column)?.as_str()?, 16).ok()
 }
 
-fn time(row: &Row, column: &str) -> Option<i64> {
-    let time: jiff::Timestamp = row.get(column)?.as_str()?.parse().ok()?;
+fn time(row: &impl Named, column: &str) -> Option<i64> {
+    let time: jiff::Timestamp = row.named(column)?.as_str()?.parse().ok()?;
     Some(time.as_second())
 }
 
-fn is_true(row: &Row, column: &str) -> bool {
-    row.get(column) == Some(&Json::Bool(true))
+fn is_true(row: &impl Named, column: &str) -> bool {
+    row.named(column) == Some(&Json::Bool(true))
 }
 
 impl SessionFacts {
     /// From a session's row of a dump, at a time in seconds since 1970.
-    pub fn from_row(row: &Row, now: i64) -> SessionFacts {
+    pub fn from_row(row: &impl Named, now: i64) -> SessionFacts {
         let status = text(row, "status").unwrap_or_default();
         SessionFacts {
             sid: short(row, "sid").unwrap_or(0),
@@ -118,7 +117,7 @@ impl SessionFacts {
             paddr: address(row, "paddr"),
             creator: address(row, "creator_addr").unwrap_or(0),
             creator_serial_no: short(row, "creator_serial_no"),
-            recursive: row.get("in_v_session") == Some(&Json::Bool(false)),
+            recursive: row.named("in_v_session") == Some(&Json::Bool(false)),
             background: text(row, "type").as_deref() == Some("BACKGROUND"),
             sniped: is_true(row, "sniped") || status == "SNIPED",
             in_transaction: address(row, "taddr").is_some(),
@@ -141,7 +140,7 @@ impl SessionFacts {
 
 /// LAST_CALL_ET, or the nearest thing to it that the row has: the age of the idle wait that began
 /// when the call ended; the start of the last execution; the logon.
-fn idle(row: &Row, now: i64) -> Option<Idle> {
+fn idle(row: &impl Named, now: i64) -> Option<Idle> {
     let since = |time: Option<i64>| time.map(|t| u64::try_from(now - t).unwrap_or(0));
     let waiting = text(row, "state").as_deref() == Some("WAITING");
     let started = time(row, "sql_exec_start").max(time(row, "prev_exec_start"));
@@ -162,7 +161,7 @@ fn idle(row: &Row, now: i64) -> Option<Idle> {
 
 impl ProcessFacts {
     /// From a process's row of a dump and what the operating system says of its SPID.
-    pub fn from_row(row: &Row, os: OsFact) -> ProcessFacts {
+    pub fn from_row(row: &impl Named, os: OsFact) -> ProcessFacts {
         ProcessFacts {
             addr: address(row, "addr").unwrap_or(0),
             pid: short(row, "pid").unwrap_or(0),
