@@ -8,7 +8,7 @@
 //! `$XDG_CONFIG_HOME/sgascope/blueprints` or `~/.config/sgascope/blueprints`. A file that can't be
 //! used is a [`Problem`] to be shown, and doesn't keep the others from being used.
 //!
-//! Callers: `discover`'s users through `cli`, `cli`.
+//! Callers: `sample` (selection for a live instance), `cli`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

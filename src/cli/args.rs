@@ -105,7 +105,7 @@ pub struct SourceArgs {
     /// ELF core of an Oracle process, instead of a running instance
     #[arg(long, value_name = "FILE", conflicts_with = "instance")]
     pub image: Option<PathBuf>,
-    /// Blueprint file, or auto: exact identity in the registry, else extracted from the instance's own executable
+    /// Blueprint file, or auto: exact identity in the registry, else extracted from the instance's own executable, else one for its release that live rows accept
     #[arg(long, value_name = "FILE|auto", default_value = "auto")]
     pub blueprint: String,
     /// How to read memory

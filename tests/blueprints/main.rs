@@ -8,6 +8,7 @@
 mod support;
 
 mod elf;
+mod hostile;
 mod large;
 mod public;
 mod sources;

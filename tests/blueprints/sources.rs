@@ -36,6 +36,17 @@ fn content(blueprint: &Blueprint) -> Value {
             .unwrap()
             .retain(|name, _| name == "name" || name == "address" || name == "size");
     }
+    for rule in all["rules"].as_object_mut().unwrap().values_mut() {
+        let rule = rule.as_object_mut().unwrap();
+        rule.retain(|name, _| name == "value");
+    }
+    // Of a text longer than SQL shows, a spool has the beginning.
+    for view in all["views"].as_object_mut().unwrap().values_mut() {
+        let view = view.as_object_mut().unwrap();
+        view.retain(|name, _| name == "text");
+        let text: String = view["text"].as_str().unwrap().chars().take(4000).collect();
+        view.insert("text".into(), text.into());
+    }
     for strukt in all["structs"].as_array_mut().unwrap() {
         let strukt = strukt.as_object_mut().unwrap();
         for column in strukt
@@ -97,6 +108,15 @@ fn agree(sid: &str, release: &str) {
     assert_eq!(by_all.identity, by_binary.identity);
     assert_eq!(by_spool_and_trace.identity.port, "Linux x86-64");
     assert!(!by_all.is_partial() && !by_spool.is_partial());
+    // The executable's text is whole, the spool's is cut; together they are one.
+    let view = |b: &Blueprint| b.views["GV$SESSION"].clone();
+    assert!(view(&by_binary).complete && view(&by_binary).text.len() > 4000);
+    assert!(!view(&by_spool).complete && view(&by_spool).text.len() == 4000);
+    assert_eq!(view(&by_all).text, view(&by_binary).text);
+    assert_eq!(view(&by_all).evidence.as_deref(), Some("the same in spool"));
+    assert_eq!(by_all.rules["status_mask"].source, "executable");
+    assert_eq!(by_spool.rules["blocker_bits"].source, "spool");
+    assert_eq!(by_all.views.len(), 8);
     let serial = by_all.strukt("ksuse").unwrap().field("KSUSESER").unwrap();
     assert_eq!(serial.source, "executable");
     assert_eq!(serial.evidence.as_deref(), Some("the same in spool"));
@@ -188,6 +208,30 @@ fn sources_of_two_releases_contradict_each_other() {
         message.contains("X$KSUSE.KSUSESER: offset: executable says 2172, spool says 2174"),
         "{message}"
     );
+    // One mask changed in the text of GV$SESSION.
+    fs::write(&spool, columns).unwrap();
+    let views = new.file("spool/gv_view_text.csv");
+    let texts = fs::read_to_string(&views).unwrap();
+    let changed = texts.replace("s.ksuseidl,9)", "s.ksuseidl,11)");
+    assert_ne!(texts, changed);
+    fs::write(&views, changed).unwrap();
+    let output = sgascope([
+        "blueprint",
+        "extract",
+        "--spool",
+        text(&new.file("spool")),
+        "--binary",
+        text(&new.file("bin/oracle")),
+    ]);
+    let (code, message) = end(&output);
+    assert_eq!(code, 1, "{message}");
+    for word in [
+        "the text of GV$SESSION",
+        "executable says \"9),1,",
+        "spool says \"11),1,",
+    ] {
+        assert!(message.contains(word), "{word}: {message}");
+    }
     // A trace alone describes no rows.
     let (code, message) = end(&sgascope([
         "blueprint",
@@ -311,4 +355,44 @@ fn list_and_diff_show_the_shipped_ones() {
         "12.1.0.1.0-linux-x86-64-draft",
     ]);
     assert_eq!(same.status.code(), Some(0));
+}
+
+#[test]
+fn views_are_shown_by_length_and_in_full() {
+    let _guard = shared();
+    let sim = Sim::start("BQV", &["--release", "12.1", "--small", "--start-paused"]);
+    let path = sim.file("blueprint.json");
+    let binary = sim.file("bin/oracle");
+    let made = sgascope([
+        "blueprint",
+        "extract",
+        "--binary",
+        text(&binary),
+        "-o",
+        text(&path),
+    ]);
+    assert!(made.status.success(), "{:?}", end(&made));
+    let show = |args: &[&str]| sgascope([&["blueprint", "show", text(&path)], args].concat());
+    let shown = |args: &[&str]| String::from_utf8(show(args).stdout).unwrap();
+    let all = shown(&[]);
+    let full = shown(&["--view", "gv$session"]);
+    let line = all
+        .lines()
+        .find(|l| l.trim_start().starts_with("GV$SESSION "))
+        .unwrap();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let bytes = full.trim_end().len().to_string();
+    assert_eq!(words, ["GV$SESSION", bytes.as_str(), "yes", "executable"]);
+    assert!(
+        full.starts_with("select s.inst_id,") && full.trim_end().ends_with("w.kslwtevt=e.indx")
+    );
+    let document: Value = serde_json::from_str(&shown(&["-f", "json"])).unwrap();
+    assert_eq!(document["views"]["GV$SESSION"]["text"], full.trim_end());
+    assert_eq!(document["rules"]["blocker_bits"]["value"], 16);
+    let (code, message) = end(&show(&["--view", "GV$NONE"]));
+    assert_eq!(code, 1, "{message}");
+    assert!(
+        message.contains("GV$PROCESS"),
+        "it says which there are: {message}"
+    );
 }

@@ -15,15 +15,16 @@
 -- It never touches X$KSMMEM, X$KSMSP or anything else that walks memory, writes nothing into the
 -- database, and takes some seconds. It reads no user data; V$PARAMETER holds the parameters' values.
 
--- Texts of V$FIXED_VIEW_DEFINITION end after 4,000 bytes (GV$SESSION before its FROM clause); COMPLETE
--- says which are whole. The executable holds all of them in full.
+-- Texts of V$FIXED_VIEW_DEFINITION end after 4,000 bytes (GV$SESSION before its FROM clause): it shows
+-- X$KQFVT.KQFTPSEL, which is a VARCHAR2(4000) itself, so that no query gets more. COMPLETE says which are
+-- whole. The executable holds all of them in full.
 
-whenever oserror exit failure
-whenever sqlerror exit failure
+whenever oserror exit failure rollback
+whenever sqlerror exit failure rollback
 
 set echo off verify off feedback off termout on sqlprompt "" sqlnumber off sqlblanklines on define "&"
 set pagesize 50000 linesize 32767 trimspool on tab off heading on underline off newpage none
-set numwidth 20 long 200000 longchunksize 32767 serveroutput on
+set numwidth 20 long 200000 longchunksize 32767
 
 prompt sgascope extract: reads X$KSMFSV X$KQFTA X$KQFCO X$KQFDT X$KSUSE X$KSUPR X$KSMSSINFO
 prompt sgascope extract: and V$EVENT_NAME V$STATNAME V$SQLCOMMAND V$PARAMETER V$NLS_PARAMETERS
@@ -46,6 +47,8 @@ end;
 
 -- SQL*Plus 12.2 and later writes CSV itself; before, columns are set apart by commas and texts that
 -- can hold one are quoted by hand: the variables b and e stand around them, bl and el around long ones.
+-- Without CSV a line end inside a text would set the rest of it below with the other columns padded, so
+-- it becomes a blank there. All of it is spelt with CHR: these texts are substituted into others.
 column m new_value m noprint
 column b new_value b noprint
 column e new_value e noprint
@@ -61,10 +64,10 @@ define el = ""
 define vf = ""
 define bf = ""
 select case when to_number('&_SQLPLUS_RELEASE') >= 1202000000 then 'markup csv on quote on' else 'colsep '',''' end m,
-       case when to_number('&_SQLPLUS_RELEASE') < 1202000000 then 'chr(34)||replace(' end b,
-       case when to_number('&_SQLPLUS_RELEASE') < 1202000000 then ',chr(34),chr(34)||chr(34))||chr(34)' end e,
-       case when to_number('&_SQLPLUS_RELEASE') < 1202000000 then 'to_clob(chr(34))||replace(to_clob(' end bl,
-       case when to_number('&_SQLPLUS_RELEASE') < 1202000000 then '),chr(34),chr(34)||chr(34))||chr(34)' end el
+       case when to_number('&_SQLPLUS_RELEASE') < 1202000000 then 'chr(34)||replace(replace(' end b,
+       case when to_number('&_SQLPLUS_RELEASE') < 1202000000 then ',chr(10),chr(32)),chr(34),chr(34)||chr(34))||chr(34)' end e,
+       case when to_number('&_SQLPLUS_RELEASE') < 1202000000 then 'to_clob(chr(34))||replace(replace(to_clob(' end bl,
+       case when to_number('&_SQLPLUS_RELEASE') < 1202000000 then '),chr(10),chr(32)),chr(34),chr(34)||chr(34))||chr(34)' end el
   from dual;
 select case when to_number(substr(version, 1, instr(version, '.') - 1)) >= 18 then ', version_full' end vf,
        case when to_number(substr(version, 1, instr(version, '.') - 1)) >= 18 then ', &b banner_full &e as "BANNER_FULL"' end bf
@@ -143,7 +146,7 @@ select view_name as "VIEW_NAME", case when lengthb(view_definition) < 4000 then 
 spool off
 
 -- 11.2 has no X$KSMSSINFO; its file then says so and is passed over.
-whenever sqlerror continue
+whenever sqlerror continue none
 spool x_ksmssinfo.csv
 select * from x$ksmssinfo where rownum <= 10000;
 spool off

@@ -242,7 +242,8 @@ pub fn read(path: &Path) -> Result<Option<SpoolFile>, SpoolError> {
     };
     let mut content = Vec::new();
     while reader.next(&mut record).map_err(csv)? {
-        if is_remark(&record) {
+        // Without CSV markup a heading stands on every page of 50,000 rows.
+        if is_remark(&record) || is_again(&record, &header) {
             continue;
         }
         if record.len() != header.len() {
@@ -295,6 +296,15 @@ fn is_remark(record: &Record) -> bool {
         && (text.starts_with("SQL>")
             || text.ends_with("rows selected.")
             || text.ends_with("row selected."))
+}
+
+fn is_again(record: &Record, header: &[String]) -> bool {
+    let same = |(i, name): (usize, &String)| {
+        record
+            .get(i)
+            .is_some_and(|text| text.eq_ignore_ascii_case(name))
+    };
+    record.len() == header.len() && header.iter().enumerate().all(same)
 }
 
 fn header(record: &Record) -> Vec<String> {

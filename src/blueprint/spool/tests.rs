@@ -68,8 +68,12 @@ fn tables_are_known_by_header_in_any_order() {
 fn plain_sqlplus_output_is_read() {
     let text = "\nSession altered.\n\n                INDX,ADDR            \n\
                 \n                   0,0000000069000000\n                   1,00000000690027E8\n\n2 rows selected.\n";
+    let text = text.replace(
+        "00027E8\n",
+        "00027E8\n                INDX,ADDR            \n",
+    );
     let found = spool(&[
-        ("x_ksuse_addr.csv", text),
+        ("x_ksuse_addr.csv", &text),
         ("x_ksupr_addr.csv", "ADDR,INDX\n6A000000,0\n"),
     ])
     .unwrap();

@@ -108,21 +108,21 @@ struct Judge<'a> {
 impl Judge<'_> {
     /// Slot and address of rows that say they are in use; KSUSEFLG has no say, it is judged itself.
     fn rows(&self) -> Vec<(usize, TargetAddr)> {
-        let Some(flag) = self.row.field("KSSPAFLG").map(|f| self.offset(f)) else {
-            return Vec::new();
-        };
         let table = &self.accepted.sessions;
-        let in_use = |row: &TargetAddr| {
-            let at = row.checked_add(flag);
-            at.and_then(|at| read_uint(self.space, at, 1).ok())
-                .is_some_and(|byte| byte & 1 != 0)
-        };
         let placed = table.addrs.iter().zip(&table.spots).enumerate();
         placed
-            .filter(|(_, (row, spot))| spot.is_ok() && in_use(row))
+            .filter(|(_, (row, spot))| spot.is_ok() && self.in_use(**row))
             .map(|(slot, (row, _))| (slot, *row))
             .take(SAMPLE_ROWS)
             .collect()
+    }
+
+    /// Whether a state object's flag byte says so; all kinds begin with the same header.
+    fn in_use(&self, object: TargetAddr) -> bool {
+        let flag = self.row.field("KSSPAFLG").map(|f| self.offset(f));
+        let at = flag.and_then(|flag| object.checked_add(flag));
+        at.and_then(|at| read_uint(self.space, at, 1).ok())
+            .is_some_and(|byte| byte & 1 != 0)
     }
 
     /// Where live rows accepted the field, else where the blueprint claims it.
@@ -203,15 +203,16 @@ impl Judge<'_> {
     }
 
     /// An owner is a row of the processes, or has one as its owner; where their array isn't known, a
-    /// process is what has no owner.
+    /// process is a state object in use that has no owner.
     fn is_process(&self, owner: TargetAddr, offset: u64) -> bool {
         let above = |object: TargetAddr| self.space.read_u64(object.checked_add(offset)?).ok();
+
         let processes = &self.accepted.processes.addrs;
         let Some(next) = above(owner) else {
             return false;
         };
         if processes.is_empty() {
-            return next == 0 || above(TargetAddr(next)) == Some(0);
+            return self.in_use(owner) && (next == 0 || above(TargetAddr(next)) == Some(0));
         }
         processes.contains(&owner) || processes.contains(&TargetAddr(next))
     }
