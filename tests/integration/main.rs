@@ -9,6 +9,7 @@ mod dump_truth;
 mod fixtures;
 mod guest;
 mod mutation;
+mod reconcile;
 mod refusals;
 mod support;
 mod surface;
