@@ -91,7 +91,12 @@ impl LimitWatch {
             return None;
         }
         let mean_t = self.points.iter().map(|(t, _)| t).sum::<f64>() / n;
-        let mean_u = self.points.iter().map(|(_, u)| u.current as f64).sum::<f64>() / n;
+        let mean_u = self
+            .points
+            .iter()
+            .map(|(_, u)| u.current as f64)
+            .sum::<f64>()
+            / n;
         let (mut over, mut under) = (0.0, 0.0);
         for (t, u) in &self.points {
             over += (t - mean_t) * (u.current as f64 - mean_u);
@@ -148,9 +153,17 @@ mod tests {
     #[test]
     fn the_seeds_numbers() {
         // current 39 of 40 processes, 45 of 49 sessions, as ORA-00020 came
-        let processes = Usage { name: "processes", current: 39, limit: 40 };
+        let processes = Usage {
+            name: "processes",
+            current: 39,
+            limit: 40,
+        };
         assert_eq!((processes.head_room(), processes.error()), (1, "ORA-00020"));
-        let sessions = Usage { name: "sessions", current: 45, limit: 49 };
+        let sessions = Usage {
+            name: "sessions",
+            current: 45,
+            limit: 49,
+        };
         assert_eq!((sessions.head_room(), sessions.error()), (4, "ORA-00018"));
         assert!(processes.share() > 0.97 && sessions.share() < 0.92);
     }

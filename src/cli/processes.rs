@@ -81,9 +81,9 @@ impl Parts {
             let [processes, sessions] = watch_limits(attachment, args.watch)?;
             parts.limits = Some(vec![processes.to_row(), sessions.to_row()]);
             let absent = resource_limit::ABSENT.iter();
-            parts.absent.extend(
-                absent.map(|(c, why)| (format!("resource_limit.{c}"), (*why).to_owned())),
-            );
+            parts
+                .absent
+                .extend(absent.map(|(c, why)| (format!("resource_limit.{c}"), (*why).to_owned())));
         }
         if args.processes {
             let snapshot = ProcessSnapshot::take(attachment)?;
@@ -187,7 +187,9 @@ fn text(rows: &[Row], columns: &[&str]) -> String {
         shown.add_row(columns.iter().map(cell));
     }
     let is_number = |c: &str| rows.iter().any(|r| r.get(c).is_some_and(Json::is_number));
-    let numbers: Vec<usize> = (0..columns.len()).filter(|i| is_number(columns[*i])).collect();
+    let numbers: Vec<usize> = (0..columns.len())
+        .filter(|i| is_number(columns[*i]))
+        .collect();
     table::right(&mut shown, &numbers);
     format!("{}\n", table::render(&shown))
 }
@@ -267,7 +269,10 @@ fn watch_limits(
         if !attachment.still_named() {
             return Err(Failure::new(
                 Exit::NoInstance,
-                format!("instance {} went away while it was watched", attachment.name),
+                format!(
+                    "instance {} went away while it was watched",
+                    attachment.name
+                ),
             ));
         }
         let seconds = start.elapsed().as_secs_f64();

@@ -102,9 +102,9 @@ impl OsProcesses {
             state: char::from(stat.state),
             cpu_s: stat.cpu_ticks as f64 / USER_HZ as f64,
             threads: stat.threads,
-            started_at: self.boot.and_then(|boot| {
-                boot.checked_add(i64::try_from(stat.start_ticks / USER_HZ).ok()?)
-            }),
+            started_at: self
+                .boot
+                .and_then(|boot| boot.checked_add(i64::try_from(stat.start_ticks / USER_HZ).ok()?)),
             cmdline: self.root.cmdline(pid),
         })
     }

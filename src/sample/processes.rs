@@ -39,8 +39,7 @@ impl ProcessSnapshot {
         let bound = attachment.bind_processes(&needs)?;
         let slots = bound.rows.len();
         let mut decoder = Decoder::new(&attachment.blueprint, &bound, &columns);
-        let mut walker =
-            Walker::of_state_objects(bound).ok_or_else(|| attachment.lacks_gate())?;
+        let mut walker = Walker::of_state_objects(bound).ok_or_else(|| attachment.lacks_gate())?;
         let mut frame = walker.frame();
         let start = monotonic_ns();
         frame.mono_ns = start;
@@ -50,7 +49,11 @@ impl ProcessSnapshot {
         for i in 0..frame.len() {
             let row = decoder.row(&frame, i);
             let values = decoder.columns().zip(decoder.values(&row));
-            processes.push(values.map(|(c, v)| (c.name.to_owned(), v.to_json())).collect());
+            processes.push(
+                values
+                    .map(|(c, v)| (c.name.to_owned(), v.to_json()))
+                    .collect(),
+            );
         }
         let absent = decoder.absent();
         Ok(ProcessSnapshot {

@@ -56,7 +56,9 @@ fn mixed(sid: &str, release: &str, sessions: &str, processes: &str, situations: 
 /// SIDs of the sessions that block others, by the simulator's account.
 fn blockers(truth: &Value) -> String {
     let rows = truth.as_array().unwrap().iter();
-    let sids = rows.filter(|s| s["row"] == 15).map(|s| s["sid"].to_string());
+    let sids = rows
+        .filter(|s| s["row"] == 15)
+        .map(|s| s["sid"].to_string());
     sids.collect::<Vec<_>>().join(",")
 }
 
@@ -71,8 +73,7 @@ fn every_situation_is_named_and_nothing_else() {
         let (code, found) = reconcile(&sim, &["--age", "0s", "--blocker", &known]);
         assert_eq!(code, 1, "warnings and errors make a check say no");
         assert_eq!(sorted(&found["findings"]), sorted(&truth), "{release}");
-        let named: std::collections::BTreeSet<u64> =
-            sorted(&truth).iter().map(|s| s.0).collect();
+        let named: std::collections::BTreeSet<u64> = sorted(&truth).iter().map(|s| s.0).collect();
         assert_eq!(named, (1..=16).collect(), "{release}: every row was made");
         let processes = found["meta"]["processes"].as_u64().unwrap();
         let judged = found["findings"].as_array().unwrap().len() as u64;
@@ -106,7 +107,16 @@ fn healthy_sessions_are_no_finding() {
     let _guard = shared();
     let sim = Sim::start(
         "RECH",
-        &["--workload", "idle", "--start-paused", "--os-processes", "--sessions", "120", "--processes", "160"],
+        &[
+            "--workload",
+            "idle",
+            "--start-paused",
+            "--os-processes",
+            "--sessions",
+            "120",
+            "--processes",
+            "160",
+        ],
     );
     let (code, found) = reconcile(&sim, &["--age", "0s", "--idle-limit", "1h"]);
     assert_eq!(code, 0, "{found}");
@@ -136,16 +146,27 @@ fn what_may_be_done_is_said_and_nothing_is_done() {
             assert!(f["would_have_cleaned"][means].is_string());
         }
         let identity = f["identity"].as_str().unwrap();
-        assert!(identity.contains("@RECD") && identity.contains("seen 20"), "{identity}");
+        assert!(
+            identity.contains("@RECD") && identity.contains("seen 20"),
+            "{identity}"
+        );
     }
     // the second look agrees with the first, so a leaked server process may be ended
     let (_, twice) = reconcile(&sim, &["--age", "0s", "--twice", "1s"]);
-    let leaked = twice["findings"].as_array().unwrap().iter().filter(|f| f["row"] == 5);
+    let leaked = twice["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|f| f["row"] == 5);
     for f in leaked {
         let wanted = format!("kill -TERM {}", f["spid"].as_str().unwrap());
         assert_eq!(f["statement"], wanted.as_str());
     }
-    assert_eq!(sorted(&twice["findings"]), sorted(&before), "all are still there");
+    assert_eq!(
+        sorted(&twice["findings"]),
+        sorted(&before),
+        "all are still there"
+    );
     // a server process that is younger than --age may be on its way to log on
     let (_, young) = reconcile(&sim, &["--age", "1h"]);
     assert!(sorted(&young["findings"]).iter().all(|f| f.0 != 5));
@@ -159,8 +180,14 @@ fn the_table_is_short_and_by_severity() {
     assert_eq!(end(&output).0, 1);
     let text = String::from_utf8(output.stdout).unwrap();
     let first = text.lines().next().unwrap();
-    assert!(first.starts_with("ERROR") && first.contains("orphan-session"), "{text}");
-    assert!(!text.contains("info  "), "normal ones are counted only: {text}");
+    assert!(
+        first.starts_with("ERROR") && first.contains("orphan-session"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("info  row"),
+        "normal ones are counted only: {text}"
+    );
     assert!(text.contains("ALTER SYSTEM DISCONNECT SESSION"), "{text}");
     assert!(text.contains("left before ORA-00020"), "{text}");
     drop(sim);
@@ -199,7 +226,10 @@ fn processes_equal_the_simulators_account() {
                 let explained = absent.contains_key(&format!("processes.{column}"));
                 let somewhere = found.values().any(|row| !row[column].is_null());
                 let quiet = ["latchwait", "read_flags"].contains(&column.as_str());
-                assert!(explained || somewhere || quiet, "{release}: {column} unexplained");
+                assert!(
+                    explained || somewhere || quiet,
+                    "{release}: {column} unexplained"
+                );
             }
         }
         assert!(equal > 500, "{release}: only {equal} values compared");
@@ -225,14 +255,25 @@ fn limits_count_hidden_slots_too() {
     let _guard = shared();
     let sim = mixed("RECL", "19.3", "120", "160", "11");
     let dump = json(&sgascope([
-        "dump", "-I", "RECL", "-f", "json", "--resource-limit", "--watch", "2s",
+        "dump",
+        "-I",
+        "RECL",
+        "-f",
+        "json",
+        "--resource-limit",
+        "--watch",
+        "2s",
     ]));
     let expected = sim.json_file("expected.json");
     let count = |name: &str| expected[name].as_array().unwrap().len();
     let rows = dump["resource_limit"].as_array().unwrap();
     for (row, name, limit) in [(&rows[0], "processes", 160), (&rows[1], "sessions", 120)] {
         assert_eq!(row["resource_name"], name);
-        assert_eq!(row["current_utilization"], count(name), "recursive ones included");
+        assert_eq!(
+            row["current_utilization"],
+            count(name),
+            "recursive ones included"
+        );
         assert_eq!(row["limit_value"], limit.to_string());
         assert_eq!(row["head_room"], limit - count(name));
         assert_eq!(row["observed_maximum"], count(name));
@@ -243,7 +284,19 @@ fn limits_count_hidden_slots_too() {
     let absent = &dump["meta"]["absent"]["resource_limit.max_utilization"];
     assert!(absent.is_string(), "{absent}");
     let table = sgascope(["dump", "-I", "RECL", "--resource-limit"]);
-    assert!(String::from_utf8(table.stdout).unwrap().contains("ORA-00018"));
-    let both = sgascope(["dump", "-I", "RECL", "--resource-limit", "--processes", "-f", "csv"]);
+    assert!(
+        String::from_utf8(table.stdout)
+            .unwrap()
+            .contains("ORA-00018")
+    );
+    let both = sgascope([
+        "dump",
+        "-I",
+        "RECL",
+        "--resource-limit",
+        "--processes",
+        "-f",
+        "csv",
+    ]);
     assert_eq!(end(&both).0, 2, "two kinds of rows don't fit one CSV");
 }

@@ -25,7 +25,8 @@ pub struct WouldClean {
 const CLIENT_GONE: &str =
     "only if the client is gone: a client that lives answers the probe, however idle it is";
 
-pub(super) const NOTHING: WouldClean = WouldClean {
+/// Where there is nothing to clean.
+pub const NOTHING: WouldClean = WouldClean {
     dcd: "nothing to clean",
     profile_idle_time: "nothing to clean",
     resource_manager_max_idle_time: "nothing to clean",
@@ -200,7 +201,9 @@ fn end_session(view: &View, hit: &Hit, before: &str, after: &str) -> Guide {
     match view.seen.clean_up.disconnect {
         Some(true) => Guide {
             advice: format!("{before}disconnect it: session and server process end{after}"),
-            statement: Some(format!("ALTER SYSTEM DISCONNECT SESSION {target} IMMEDIATE")),
+            statement: Some(format!(
+                "ALTER SYSTEM DISCONNECT SESSION {target} IMMEDIATE"
+            )),
         },
         Some(false) => match refuse_kill(view, p, Some(s)) {
             Some(why) => Guide::words(format!(

@@ -152,7 +152,10 @@ fn idle(row: &Row, now: i64) -> Option<Idle> {
     } else if let Some(n) = since(started) {
         (n, "since its last execution began, for LAST_CALL_ET")
     } else {
-        (since(time(row, "logon_time"))?, "since its logon, for LAST_CALL_ET")
+        (
+            since(time(row, "logon_time"))?,
+            "since its logon, for LAST_CALL_ET",
+        )
     };
     Some(Idle { seconds, counts })
 }

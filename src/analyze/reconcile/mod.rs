@@ -203,11 +203,7 @@ fn compose(view: &View, rule: &rules::Rule, hit: rules::Hit) -> Finding {
 }
 
 /// One line with everything that must still be so when somebody acts.
-fn identity(
-    view: &View,
-    session: Option<&SessionFacts>,
-    process: Option<&ProcessFacts>,
-) -> String {
+fn identity(view: &View, session: Option<&SessionFacts>, process: Option<&ProcessFacts>) -> String {
     let mut parts = Vec::new();
     if let Some(s) = session {
         let serial = s.serial_no.map_or_else(|| "?".into(), |n| n.to_string());

@@ -235,7 +235,10 @@ fn rolling_back(view: &View) -> Vec<Hit> {
         if !session.killed() || !session.in_transaction || lost(view, s).is_some() {
             continue;
         }
-        let evidence = vec!["status KILLED".into(), "it has a transaction (TADDR)".into()];
+        let evidence = vec![
+            "status KILLED".into(),
+            "it has a transaction (TADDR)".into(),
+        ];
         hits.push(Hit::session(view, s, process, evidence));
     }
     hits
@@ -373,7 +376,9 @@ fn unattached(view: &View) -> Vec<Hit> {
 fn long_idle(view: &View) -> Vec<usize> {
     let idle = |s: &usize| {
         let session = view.session(*s);
-        let long = session.idle.is_some_and(|i| i.seconds > view.policy.idle_limit_s);
+        let long = session
+            .idle
+            .is_some_and(|i| i.seconds > view.policy.idle_limit_s);
         long && session.status == "INACTIVE"
             && !session.sniped
             && !session.background

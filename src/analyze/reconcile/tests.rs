@@ -130,7 +130,10 @@ fn rows_1_and_2_are_in_every_instance_and_healthy_sessions_in_none() {
     let seen = healthy();
     let all = judge(&seen, &Policy::default());
     assert_eq!(rows(&all), [(1, None, Some(1)), (2, None, Some(2))]);
-    assert!(all.iter().all(|f| f.severity == Severity::Info && f.advice == "never touch"));
+    assert!(
+        all.iter()
+            .all(|f| f.severity == Severity::Info && f.advice == "never touch")
+    );
 }
 
 #[test]
@@ -143,7 +146,9 @@ fn row_2_needs_no_flags() {
 #[test]
 fn rows_3_and_4_wait_for_work() {
     let mut seen = healthy();
-    let roles = ["D000", "S001", "P000", "N000", "L000", "J000", "W001", "q001", "V003"];
+    let roles = [
+        "D000", "S001", "P000", "N000", "L000", "J000", "W001", "q001", "V003",
+    ];
     for (pid, role) in (5..).zip(roles) {
         seen.processes.push(process(pid, Some(role)));
     }
@@ -191,12 +196,22 @@ fn row_6_finds_the_real_process_of_a_session_moved_to_pseudo() {
     let mut seen = healthy();
     seen.processes.extend([process(5, None), process(6, None)]);
     seen.sessions.extend([killed(11, 5), killed(14, 6)]);
-    assert_eq!(found(&seen), [(6, Some(11), Some(5)), (6, Some(14), Some(6))]);
+    assert_eq!(
+        found(&seen),
+        [(6, Some(11), Some(5)), (6, Some(14), Some(6))]
+    );
     let hit = judge(&seen, &Policy::default()).remove(0);
     let statement = "ALTER SYSTEM DISCONNECT SESSION '11,77' IMMEDIATE";
     assert_eq!(hit.statement.as_deref(), Some(statement));
     assert!(hit.advice.contains("V$DEAD_CLEANUP") && hit.advice.contains("kill -TERM 5005"));
-    for part in ["11,77", "@ORCL", "SPID 5005", "started 20", "oracle@host", "seen 20"] {
+    for part in [
+        "11,77",
+        "@ORCL",
+        "SPID 5005",
+        "started 20",
+        "oracle@host",
+        "seen 20",
+    ] {
         assert!(hit.identity.contains(part), "{part}: {}", hit.identity);
     }
     // the slot's next process is another one
@@ -224,7 +239,11 @@ fn row_7_is_worse_when_processes_are_short() {
     assert_eq!(hit.severity, Severity::Warn);
     let statement = "ALTER SYSTEM DISCONNECT SESSION '3,21' IMMEDIATE";
     assert_eq!(hit.statement.as_deref(), Some(statement));
-    assert!(hit.would_have_cleaned.profile_idle_time.starts_with("it did"));
+    assert!(
+        hit.would_have_cleaned
+            .profile_idle_time
+            .starts_with("it did")
+    );
     seen.limits[0] = usage("processes", 95, 100);
     assert_eq!(only(&seen, 7).severity, Severity::Error);
 }
@@ -272,7 +291,10 @@ fn row_9_by_absence_by_program_and_by_start_time() {
     };
     assert_eq!(found(&seen), [(13, None, Some(3))]);
     seen.sessions[1].paddr = Some(0x9000);
-    assert!(found(&seen).contains(&(9, Some(3), None)), "no such process row");
+    assert!(
+        found(&seen).contains(&(9, Some(3), None)),
+        "no such process row"
+    );
 }
 
 #[test]
@@ -424,5 +446,8 @@ fn the_second_look_must_agree() {
     seen.processes.pop();
     seen.processes.push(process(6, None));
     let both = confirmed(&first, judge(&seen, &Policy::default()));
-    assert!(both.iter().all(|f| f.severity == Severity::Info), "{both:?}");
+    assert!(
+        both.iter().all(|f| f.severity == Severity::Info),
+        "{both:?}"
+    );
 }

@@ -78,7 +78,9 @@ impl<'a> View<'a> {
             created,
             process_at,
         };
-        view.gone = (0..seen.processes.len()).map(|p| view.why_gone(p)).collect();
+        view.gone = (0..seen.processes.len())
+            .map(|p| view.why_gone(p))
+            .collect();
         view
     }
 
@@ -201,7 +203,8 @@ impl<'a> View<'a> {
     /// Other processes of the instance with the same SPID (THREADED_EXECUTION).
     pub(super) fn shares_spid(&self, p: usize) -> usize {
         let spid = &self.process(p).spid;
-        let same = |other: &usize| *other != p && spid.is_some() && &self.process(*other).spid == spid;
+        let same =
+            |other: &usize| *other != p && spid.is_some() && &self.process(*other).spid == spid;
         self.processes().filter(same).count()
     }
 

@@ -64,7 +64,10 @@ impl Trial<'_> {
             .filter(|owner| self.flag(owner, offset).is_some_and(|f| f & IN_USE != 0))
             .count();
         let score = (set, owners.len());
-        tracing::debug!("{row}.KSSPAFLG at {offset}: {set} of {} owners", owners.len());
+        tracing::debug!(
+            "{row}.KSSPAFLG at {offset}: {set} of {} owners",
+            owners.len()
+        );
         let verdict = match score {
             (_, 0) => Verdict::Untested,
             (set, all) if set as f64 >= all as f64 * super::MOST => Verdict::Accepted(offset),

@@ -200,10 +200,7 @@ fn start(config: &Config) -> Result<Engine, PmonError> {
     engine.populate(config.rate);
     if !config.situations.is_empty() {
         engine.make_situations(&config.situations);
-        write_json(
-            &config.dir.join("situations.json"),
-            &json!(engine.accounts),
-        )?;
+        write_json(&config.dir.join("situations.json"), &json!(engine.accounts))?;
     }
     if config.no_executable {
         at(&oracle, fs::remove_file(&oracle))?;

@@ -68,7 +68,12 @@ impl Engine {
         free.get(n).copied()
     }
 
-    pub(super) fn start_process(&mut self, flags: u64, program: &str, os_user: &str) -> Option<usize> {
+    pub(super) fn start_process(
+        &mut self,
+        flags: u64,
+        program: &str,
+        os_user: &str,
+    ) -> Option<usize> {
         let p = self.free_processes.pop()?;
         let serial = self.next_serial(self.stage.processes[p].num(ProcNum::Serial), 255);
         // PMON is this very process; the others have real ones only if asked for, else ids that nobody has.
@@ -121,8 +126,7 @@ impl Engine {
             return;
         };
         if let Ok(pid) = servers.start_as(p, line) {
-            self.stage
-                .process_text(p, ProcText::Spid, &pid.to_string());
+            self.stage.process_text(p, ProcText::Spid, &pid.to_string());
         }
     }
 
@@ -402,7 +406,12 @@ impl Engine {
     }
 
     /// A recursive session; its owner is the parent's session, whose owner is the process.
-    pub(super) fn start_recursive(&mut self, slot: Option<usize>, parent: Option<usize>, op: &'static str) {
+    pub(super) fn start_recursive(
+        &mut self,
+        slot: Option<usize>,
+        parent: Option<usize>,
+        op: &'static str,
+    ) {
         let Some(i) = slot else {
             return;
         };
