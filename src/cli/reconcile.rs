@@ -91,7 +91,8 @@ pub fn run(args: &ReconcileArgs) -> Result<Exit, Failure> {
         _ => write!(out, "{}", text(&seen, &watches, &findings, floor))?,
     }
     out.flush()?;
-    let bad = findings.iter().any(|f| f.severity > Severity::Info);
+    let said_no = floor.max(Severity::Warn);
+    let bad = findings.iter().any(|f| f.severity >= said_no);
     Ok(if bad { Exit::Nothing } else { Exit::Ok })
 }
 
