@@ -10,7 +10,8 @@ use super::args::{Format, ReconcileArgs, SeverityArg};
 use super::processes::{look, os_processes, usage};
 use super::{Exit, Failure};
 use crate::analyze::reconcile::{
-    CleanUp, Finding, Observation, Policy, ProcessFacts, SessionFacts, Severity, confirmed, judge,
+    CleanUp, Finding, Observation, Policy, ProcessFacts, SessionFacts, Severity, advice, confirmed,
+    judge,
 };
 use crate::analyze::resource_limit::LimitWatch;
 use crate::blueprint::{Blueprint, Hints};
@@ -91,7 +92,8 @@ pub fn run(args: &ReconcileArgs) -> Result<Exit, Failure> {
         _ => write!(out, "{}", text(&seen, &watches, &findings, floor))?,
     }
     out.flush()?;
-    let bad = findings.iter().any(|f| f.severity > Severity::Info);
+    let said_no = floor.max(Severity::Warn);
+    let bad = findings.iter().any(|f| f.severity >= said_no);
     Ok(if bad { Exit::Nothing } else { Exit::Ok })
 }
 
@@ -227,8 +229,9 @@ fn numbers(release: &str) -> Option<Vec<u32>> {
 
 fn text(seen: &Look, watches: &[LimitWatch], findings: &[Finding], floor: Severity) -> String {
     let mut out = String::new();
-    for finding in findings.iter().filter(|f| f.severity >= floor) {
-        card(&mut out, finding);
+    let shown: Vec<&Finding> = findings.iter().filter(|f| f.severity >= floor).collect();
+    for same in shown.chunk_by(|a, b| (a.row, a.severity) == (b.row, b.severity)) {
+        group(&mut out, same);
     }
     let n = counts(findings);
     let meta = &seen.meta;
@@ -273,52 +276,73 @@ fn text(seen: &Look, watches: &[LimitWatch], findings: &[Finding], floor: Severi
     out
 }
 
-/// A finding as a few short lines.
-fn card(out: &mut String, f: &Finding) {
-    let level = match f.severity {
+/// The findings of one situation: what they have in common once, then each in a few short lines.
+fn group(out: &mut String, findings: &[&Finding]) {
+    let Some(first) = findings.first() else {
+        return;
+    };
+    let level = match first.severity {
         Severity::Error => "ERROR",
         Severity::Warn => "WARN",
         Severity::Info => "info",
     };
-    let mut head = format!("{level:<5} {:>2} {}", f.row, f.name);
-    if let Some(sid) = f.sid {
-        let serial = f.serial_no.map_or_else(|| "?".into(), |n| n.to_string());
-        let _ = write!(head, "  SID {sid},{serial}");
+    let _ = writeln!(
+        out,
+        "{level:<5} row {}, {}: {}",
+        first.row, first.name, first.why
+    );
+    let same_advice = findings.iter().all(|f| f.advice == first.advice);
+    for f in findings {
+        let _ = writeln!(out, "  {}", head(f).replace(char::is_control, " "));
+        let _ = writeln!(out, "    seen   {}", f.evidence.join("; "));
+        if !same_advice {
+            let _ = writeln!(out, "    do     {}", f.advice);
+        }
+        if let Some(statement) = &f.statement {
+            let _ = writeln!(out, "    run    {statement}");
+            let _ = writeln!(out, "    if     {}", f.identity);
+        }
     }
-    if let Some(user) = &f.username {
-        let _ = write!(head, " {user}");
+    if same_advice {
+        let _ = writeln!(out, "  do       {}", first.advice);
     }
-    if let Some(spid) = &f.spid {
-        let _ = write!(head, "  SPID {spid}");
-    }
-    if let Some(program) = &f.program {
-        let _ = write!(head, "  {program}");
-    }
-    if let Some(age) = f.age_s {
-        let _ = write!(head, "  {}", age_text(age));
-    }
-    let _ = writeln!(out, "{}", head.replace(char::is_control, " "));
-    let _ = writeln!(out, "        seen  {}", f.evidence.join("; "));
-    if f.severity == Severity::Info {
-        return;
-    }
-    let _ = writeln!(out, "        why   {}", f.why);
-    let _ = writeln!(out, "        do    {}", f.advice);
-    if let Some(statement) = &f.statement {
-        let _ = writeln!(out, "        with  {statement}");
-        let _ = writeln!(out, "        check {}", f.identity);
-    }
-    let w = &f.would_have_cleaned;
-    if f.row != 17 {
-        let _ = writeln!(out, "        EXPIRE_TIME    {}", w.dcd);
-        let _ = writeln!(out, "        IDLE_TIME      {}", w.profile_idle_time);
+    let w = &first.would_have_cleaned;
+    if first.severity > Severity::Info && *w != advice::NOTHING {
+        let _ = writeln!(out, "  would have been cleaned up by");
+        let _ = writeln!(out, "    SQLNET.EXPIRE_TIME              {}", w.dcd);
         let _ = writeln!(
             out,
-            "        MAX_IDLE_TIME  {}",
+            "    profile IDLE_TIME               {}",
+            w.profile_idle_time
+        );
+        let _ = writeln!(
+            out,
+            "    resource manager MAX_IDLE_TIME  {}",
             w.resource_manager_max_idle_time
         );
     }
     out.push('\n');
+}
+
+/// What a finding is about.
+fn head(f: &Finding) -> String {
+    let mut head = Vec::new();
+    if let Some(sid) = f.sid {
+        let serial = f.serial_no.map_or_else(|| "?".into(), |n| n.to_string());
+        let user = f.username.as_deref().unwrap_or("");
+        head.push(format!("SID {sid},{serial} {user}").trim_end().to_owned());
+    }
+    match (f.pid, &f.spid) {
+        (_, Some(spid)) => head.push(format!("SPID {spid}")),
+        (Some(pid), None) => head.push(format!("PID {pid}")),
+        (None, None) => {}
+    }
+    head.extend(f.program.clone());
+    head.extend(f.age_s.map(age_text));
+    if head.is_empty() {
+        head.push("the instance".into());
+    }
+    head.join("  ")
 }
 
 fn age_text(seconds: u64) -> String {

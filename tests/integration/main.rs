@@ -10,6 +10,7 @@ mod fixtures;
 mod guest;
 mod invariants;
 mod mutation;
+mod reconcile;
 mod refusals;
 mod sql_text;
 mod statistics;

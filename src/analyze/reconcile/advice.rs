@@ -25,7 +25,8 @@ pub struct WouldClean {
 const CLIENT_GONE: &str =
     "only if the client is gone: a client that lives answers the probe, however idle it is";
 
-pub(super) const NOTHING: WouldClean = WouldClean {
+/// Where there is nothing to clean.
+pub const NOTHING: WouldClean = WouldClean {
     dcd: "nothing to clean",
     profile_idle_time: "nothing to clean",
     resource_manager_max_idle_time: "nothing to clean",

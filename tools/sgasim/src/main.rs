@@ -155,6 +155,12 @@ struct RunArgs {
     /// Some sessions with values by which similar columns can be told apart
     #[arg(long)]
     scripted: bool,
+    /// A sleeping process of the operating system for each process row
+    #[arg(long)]
+    os_processes: bool,
+    /// Situations of sessions and processes to make: all, or numbers as 5,6,9; their account goes to DIR/situations.json
+    #[arg(long, value_parser = situations, requires = "os_processes")]
+    situations: Option<Situations>,
     /// Size of the variable area in MiB (grows when needed)
     #[arg(long, value_parser = clap::value_parser!(u64).range(4..=1_048_576))]
     variable_mib: Option<u64>,
@@ -165,6 +171,22 @@ struct RunArgs {
     /// in turn, and previous cursors are freed
     #[arg(long, requires = "cursors", default_value_t = 0)]
     cursor_churn: u32,
+}
+
+/// Numbers of situations.
+#[derive(Clone)]
+struct Situations(Vec<u8>);
+
+fn situations(text: &str) -> Result<Situations, String> {
+    let known = sgasim::engine::situations::numbers();
+    if text == "all" {
+        return Ok(Situations(known));
+    }
+    let numbers = text.split(',').map(|n| n.parse().ok());
+    let numbers: Option<Vec<u8>> = numbers.map(|n| n.filter(|n| known.contains(n))).collect();
+    numbers
+        .map(Situations)
+        .ok_or_else(|| format!("expected all, or some of {known:?} with commas"))
 }
 
 fn sid(text: &str) -> Result<String, String> {
@@ -215,6 +237,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn main() -> ExitCode {
+    sgasim::engine::servers::sleep_if_server();
     if let Ok(config) = std::env::var(ENVIRONMENT) {
         return instance_process(&config);
     }
@@ -351,6 +374,8 @@ fn config(args: &RunArgs) -> Result<Config, String> {
         packed_times: args.packed_times,
         pooled: args.pooled,
         scripted: args.scripted,
+        os_processes: args.os_processes,
+        situations: args.situations.clone().map_or_else(Vec::new, |s| s.0),
         variable_mib: args
             .variable_mib
             .unwrap_or(if args.small { 4 } else { 128 }),

@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::alert;
 use crate::control::{self, Command, Request};
 use crate::core::{CoreRange, write_core};
+use crate::engine::servers::Servers;
 use crate::engine::stage::Stage;
 use crate::engine::{Engine, EngineSpec, Workload, host_name};
 use crate::expected;
@@ -83,6 +84,10 @@ pub struct Config {
     pub pooled: bool,
     /// Scripted sessions.
     pub scripted: bool,
+    /// Processes of the operating system for the process rows.
+    pub os_processes: bool,
+    /// Situations to make.
+    pub situations: Vec<u8>,
     /// MiB of the variable area.
     pub variable_mib: u64,
     /// Number of statements of a library cache under churn.
@@ -210,7 +215,14 @@ fn start(config: &Config) -> Result<Engine, PmonError> {
         cursor_churn: config.cursor_churn,
     };
     let mut engine = Engine::new(stage, &engine);
+    if config.os_processes {
+        engine.serve_with(Servers::new(&config.sid));
+    }
     engine.populate(config.rate);
+    if !config.situations.is_empty() {
+        engine.make_situations(&config.situations);
+        write_json(&config.dir.join("situations.json"), &json!(engine.accounts))?;
+    }
     revealed::dress(&mut engine.stage);
     if config.no_executable {
         at(&oracle, fs::remove_file(&oracle))?;

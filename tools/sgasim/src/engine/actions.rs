@@ -29,7 +29,7 @@ impl Engine {
             Step::Awake => self.background_works(i),
             Step::Working => self.background_worked(i),
             Step::Recursive => self.end_recursive(i),
-            Step::Free | Step::Blocked | Step::Permanent => {}
+            Step::Free | Step::Blocked | Step::Permanent | Step::Held => {}
         }
     }
 

@@ -13,6 +13,8 @@ mod pace;
 mod people;
 mod population;
 pub mod random;
+pub mod servers;
+pub mod situations;
 pub mod stage;
 mod transactions;
 
@@ -25,6 +27,8 @@ use locks::Locks;
 use pace::Pace;
 use people::{Numbers, People};
 use random::Random;
+use servers::Servers;
+use situations::Account;
 use stage::{Stage, monotonic_ns};
 
 /// Kind of workload.
@@ -82,6 +86,8 @@ enum Step {
     Recursive,
     /// Recursive session that stays.
     Permanent,
+    /// Put into a situation on purpose, where it stays.
+    Held,
 }
 
 /// What the workload knows of a session beyond its row.
@@ -145,6 +151,10 @@ pub struct Engine {
     /// Time that agenda times lag behind CLOCK_MONOTONIC: pauses and delays.
     lag: u64,
     host: std::sync::Arc<str>,
+    /// Operating-system processes, if there are to be any.
+    servers: Option<Servers>,
+    /// What was made on purpose.
+    pub accounts: Vec<Account>,
 }
 
 /// Longest nap between two batches of changes, but for its uneven part.
@@ -183,12 +193,19 @@ impl Engine {
             nap_ns: LONGEST_NAP_NS,
             lag: 0,
             host: std::sync::Arc::from(host_name().as_str()),
+            servers: None,
+            accounts: Vec::new(),
             stage,
         };
         if churn {
             engine.later(Task::Churn, 0.0);
         }
         engine
+    }
+
+    /// From now on every process row has a process of the operating system.
+    pub fn serve_with(&mut self, servers: Servers) {
+        self.servers = Some(servers);
     }
 
     /// Does everything that is due; returns how long the caller may sleep.

@@ -12,7 +12,7 @@ use super::stage::{
 use super::{Engine, LONGEST_NAP_NS, SHORTEST_NAP_NS, Step, Task, Workload};
 
 /// Bit of KSUPRFLG: background process.
-const PROCESS_BACKGROUND: u64 = 2;
+pub(super) const PROCESS_BACKGROUND: u64 = 2;
 /// Bit of KSUPRFLG: fatal background process (Tanel Poder, fatal_bg_proc.sql).
 const PROCESS_FATAL: u64 = 4;
 /// KSUSESOW without an owner ("not valid").
@@ -60,7 +60,7 @@ impl Engine {
     }
 
     /// The lowest free slots are the likelier ones, as on a real instance that has seen more sessions than now.
-    fn random_free_slot(&mut self) -> Option<usize> {
+    pub(super) fn random_free_slot(&mut self) -> Option<usize> {
         let free: Vec<usize> = (0..self.minds.len())
             .filter(|i| self.minds[*i].step == Step::Free)
             .collect();
@@ -68,14 +68,20 @@ impl Engine {
         free.get(n).copied()
     }
 
-    fn start_process(&mut self, flags: u64, program: &str, os_user: &str) -> Option<usize> {
+    pub(super) fn start_process(
+        &mut self,
+        flags: u64,
+        program: &str,
+        os_user: &str,
+    ) -> Option<usize> {
         let p = self.free_processes.pop()?;
         let serial = self.next_serial(self.stage.processes[p].num(ProcNum::Serial), 255);
-        // PMON is this very process; the others have ids that nobody has.
+        // PMON is this very process; the others have real ones only if asked for, else ids that nobody has.
         let spid = if program.contains("(PMON)") {
             std::process::id()
         } else {
-            5_000_000 + p as u32 * 7
+            self.start_server(p, program)
+                .unwrap_or(5_000_000 + p as u32 * 7)
         };
         self.stage.put_process(p, ProcNum::Owner, 0);
         self.stage.put_process(p, ProcNum::Serial, serial);
@@ -100,7 +106,32 @@ impl Engine {
             .put_process(p, ProcNum::PgaAllocName, 65_536 * (1 + p as u64 % 5));
     }
 
+    fn start_server(&mut self, p: usize, program: &str) -> Option<u32> {
+        let started = self.servers.as_mut()?.start(p, program);
+        started
+            .inspect_err(|e| eprintln!("sgasim: starting {program}: {e}"))
+            .ok()
+    }
+
+    /// Ends the operating-system process of a row that stays.
+    pub(super) fn end_server(&mut self, p: usize) {
+        if let Some(servers) = &mut self.servers {
+            servers.end(p);
+        }
+    }
+
+    /// Another program gets the number that a row has: here the row gets the program's.
+    pub(super) fn replace_server(&mut self, p: usize, line: &str) {
+        let Some(servers) = &mut self.servers else {
+            return;
+        };
+        if let Ok(pid) = servers.start_as(p, line) {
+            self.stage.process_text(p, ProcText::Spid, &pid.to_string());
+        }
+    }
+
     pub(super) fn end_process(&mut self, p: usize) {
+        self.end_server(p);
         self.stage.put_process(p, ProcNum::StateFlag, ON_FREE_LIST);
         self.stage.put_process(p, ProcNum::Session, 0);
         self.free_processes.push(p);
@@ -163,7 +194,7 @@ impl Engine {
         self.log_on(slot, "logon");
     }
 
-    fn log_on(&mut self, slot: Option<usize>, op: &'static str) {
+    pub(super) fn log_on(&mut self, slot: Option<usize>, op: &'static str) {
         let [program, machine, os_user, terminal] = self.people.client(&mut self.random);
         let user = self.people.user(&mut self.random);
         let Some(i) = slot else {
@@ -397,7 +428,12 @@ impl Engine {
     }
 
     /// A recursive session; its owner is the parent's session, whose owner is the process.
-    fn start_recursive(&mut self, slot: Option<usize>, parent: Option<usize>, op: &'static str) {
+    pub(super) fn start_recursive(
+        &mut self,
+        slot: Option<usize>,
+        parent: Option<usize>,
+        op: &'static str,
+    ) {
         let Some(i) = slot else {
             return;
         };
