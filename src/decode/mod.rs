@@ -16,6 +16,8 @@ pub mod decoder;
 #[cfg(test)]
 mod golden_tests;
 mod kslwt;
+mod needs;
+mod recipes;
 pub mod text;
 pub mod value;
 
