@@ -4,6 +4,7 @@
 //! `_no`. Recipes follow the text of GV$SESSION (11.1 in full; bits and masks of later releases from
 //! public queries); offsets and version rules come from the blueprint, never from here.
 
+use super::needs::CORE_NEEDS;
 use super::value::Value;
 use crate::plan::{FieldRef, Need, row, via};
 
@@ -466,72 +467,6 @@ pub const COLUMNS: &[Column] = &[
     sample("in_cursor_close", Bool, R::Bit(row("KSUSSTMBV"), 16), "closing a cursor"),
     sample("in_sequence_load", Bool, R::Bit(row("KSUSSTMBV"), 17), "loading a sequence"),
 ];
-
-/// Fields that every decoder needs whatever the columns: kind, status, waits, and what confirms
-/// SQL_ID.
-pub const CORE_NEEDS: &[Need] = &[
-    row("KSUSENUM"),
-    row("KSUSEIDL"),
-    row("KSUSEOPC"),
-    row("KSUSETIM"),
-    row("KSUSSTMBV"),
-    row("KSUSESQL"),
-    row("KSUSESQH"),
-    row("sql_id_high"),
-    via("KSUSESQL", "sql_id_high"),
-    via("KSUSESQL", "sql_id_low"),
-    row("KSLWTINWAIT"),
-    row("KSLWTFLAGS"),
-    row("KSLWTSTIME"),
-    row("KSLWTLTIME"),
-    row("KSLWTTREM"),
-];
-
-/// Fields by which the text of a session's previous statement is found; only who shows texts reads
-/// them.
-pub const PREVIOUS_SQL_NEEDS: [Need; 3] =
-    [row("KSUSEPSQ"), row("KSUSEPHA"), row("prev_sql_id_high")];
-
-impl Column {
-    /// The fields that the recipe reads.
-    pub fn needs(&self) -> Vec<Need> {
-        self.recipe.needs()
-    }
-}
-
-impl Recipe {
-    fn needs(&self) -> Vec<Need> {
-        match *self {
-            R::Uint(n) | R::UintNull(n, _) | R::Int(n) | R::Address(n) | R::Raw(n) => vec![n],
-            R::Text(n) | R::Code(n, _, _) | R::Bit(n, _) | R::Since(n) => vec![n],
-            R::Flag(n, _, _, _) | R::Flags(n, _, _) | R::UintInPlsql(n) => vec![n],
-            R::Blocker(n, _) => vec![n],
-            R::Time(n) => vec![n, row("KSUSELTM")],
-            R::UintIf(a, b) | R::CountedText(a, b) => vec![a, b],
-            R::PlainSqlId(a, b, c) | R::CountedUint(a, b, c) => vec![a, b, c],
-            R::Either(a, b) => [a.needs(), b.needs()].concat(),
-            R::Made(needs, _) => needs.to_vec(),
-            R::ProcessAddress => vec![row("owner"), via("owner", "owner")],
-            R::Special(special) => special.needs(),
-            R::RowAddress | R::Slot | R::SqlId | R::NotStored(_) => Vec::new(),
-        }
-    }
-}
-
-impl Special {
-    fn needs(self) -> Vec<Need> {
-        match self {
-            S::SecondsInWait => vec![row("wait_stamp")],
-            S::CommandName => vec![row("KSUUDOCT")],
-            S::TracePlanStats => vec![row("KSUSEFLG2")],
-            S::FailoverType => vec![row("KSUSEFT")],
-            S::Age => vec![row("KSUSELTM")],
-            S::WaitObserved => vec![row("KSUSESER")],
-            S::OwnersServer | S::OsPid | S::Serves(_) => OWNER.needs(),
-            _ => Vec::new(),
-        }
-    }
-}
 
 /// The columns of dumps, in order.
 pub fn dump_columns() -> Vec<&'static Column> {

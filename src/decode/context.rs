@@ -37,7 +37,8 @@ pub struct Context {
 #[derive(Clone, Debug)]
 pub(super) struct Owned {
     serial: u64,
-    process: u64,
+    /// Address of what owns the session: the process, or something of its.
+    nearest: u64,
     owner: Owner,
 }
 
@@ -79,19 +80,19 @@ impl Context {
         self
     }
 
-    pub(super) fn owner(&self, slot: u32, serial: u64, process: u64) -> Option<&Owner> {
+    pub(super) fn owner(&self, slot: u32, serial: u64, nearest: u64) -> Option<&Owner> {
         let known = self.owners.get(slot as usize)?.as_ref()?;
-        (known.serial == serial && known.process == process).then_some(&known.owner)
+        (known.serial == serial && known.nearest == nearest).then_some(&known.owner)
     }
 
-    pub(super) fn set_owner(&mut self, slot: u32, serial: u64, process: u64, owner: Owner) {
+    pub(super) fn set_owner(&mut self, slot: u32, serial: u64, nearest: u64, owner: Owner) {
         let slot = slot as usize;
         if self.owners.len() <= slot {
             self.owners.resize(slot + 1, None);
         }
         self.owners[slot] = Some(Owned {
             serial,
-            process,
+            nearest,
             owner,
         });
     }

@@ -5,9 +5,10 @@
 
 use std::collections::HashSet;
 
-use super::columns::{Blocker, CORE_NEEDS, PREVIOUS_SQL_NEEDS, Special};
+use super::columns::{Blocker, Special};
 use super::context::Context;
 use super::decoder::Row;
+use super::needs::{CORE_NEEDS, PREVIOUS_SQL_NEEDS};
 use super::text::Charset;
 use super::value::Value;
 use crate::blueprint::Blueprint;

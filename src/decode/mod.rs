@@ -17,7 +17,9 @@ pub mod decoder;
 #[cfg(test)]
 mod golden_tests;
 mod kslwt;
+pub mod needs;
 pub mod processes;
+mod recipes;
 pub mod redact;
 pub mod statistics;
 pub mod text;

@@ -26,6 +26,8 @@ type Place = Result<(u64, usize), String>;
 pub struct Owners {
     space: Arc<dyn AddressSpace>,
     rows: HashSet<TargetAddr>,
+    /// Where a state object says what owns it.
+    above: Option<u64>,
     os_pid: Place,
     program: Place,
 }
@@ -37,6 +39,7 @@ impl Owners {
         Owners {
             space: attachment.space.clone(),
             rows: addrs.copied().collect(),
+            above: above(attachment),
             os_pid: place(attachment, "KSUPROSID"),
             program: place(attachment, "KSUPRPNM"),
         }
@@ -55,16 +58,23 @@ impl Owners {
         }
         for i in 0..frame.len() {
             let (words, slot) = (frame.row(i), frame.slots[i]);
-            let Some(process) = decoder.unknown_process(words, slot) else {
+            let Some(owner) = decoder.unknown_owner(words, slot) else {
                 continue;
             };
-            // a pointer that leads to no process says nothing
-            if self.rows.contains(&process)
-                && let Some(owner) = self.read(process)
-            {
-                decoder.set_owner(words, slot, owner);
+            let process = self.process_of(owner).and_then(|p| self.read(p));
+            if let Some(process) = process {
+                decoder.set_owner(words, slot, process);
             }
         }
+    }
+
+    /// The owner, or what owns it; a pointer that leads to no process says nothing.
+    fn process_of(&self, owner: TargetAddr) -> Option<TargetAddr> {
+        if self.rows.contains(&owner) {
+            return Some(owner);
+        }
+        let above = self.space.read_u64(owner.checked_add(self.above?)?).ok()?;
+        Some(TargetAddr(above)).filter(|p| self.rows.contains(p))
     }
 
     fn read(&self, process: TargetAddr) -> Option<Owner> {
@@ -85,6 +95,14 @@ impl Owners {
         let program = text(&self.program);
         Some(Owner { os_pid, program })
     }
+}
+
+fn above(attachment: &Attachment) -> Option<u64> {
+    let blueprint = &attachment.blueprint;
+    let row = blueprint.strukt(&blueprint.array("sessions")?.row)?;
+    let header = blueprint.strukt(row.field("owner")?.to.as_deref()?)?;
+    let owner = header.field("owner")?;
+    attachment.accepted.offset(&header.name, owner).ok()
 }
 
 fn place(attachment: &Attachment, name: &str) -> Place {

@@ -145,7 +145,9 @@ fn sessions(sid: &str, args: &[&str]) -> Vec<Value> {
     ));
     let mut rows = dump["sessions"].as_array().unwrap().clone();
     for row in &mut rows {
-        row.as_object_mut().unwrap().remove("seconds_in_wait");
+        for since in ["seconds_in_wait", "last_call_et", "age_s"] {
+            row.as_object_mut().unwrap().remove(since);
+        }
     }
     rows
 }

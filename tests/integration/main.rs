@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accuracy;
+mod columns;
 mod corruption;
 mod dump_truth;
 mod fixtures;
@@ -12,8 +13,8 @@ mod invariants;
 mod mutation;
 mod reconcile;
 mod refusals;
+mod selection;
 mod sql_text;
 mod statistics;
-mod selection;
 mod support;
 mod surface;
