@@ -8,7 +8,13 @@ use crate::support::{Sim, json, sgascope, shared};
 
 /// Columns of our own that the simulator doesn't account for, and columns that it leaves to the
 /// reader's clock.
-const OWN: [&str; 4] = ["saddr", "seconds_in_wait", "read_flags", "sql_text"];
+const OWN: [&str; 5] = [
+    "saddr",
+    "seconds_in_wait",
+    "read_flags",
+    "sql_text",
+    "prev_sql_text",
+];
 
 fn by_sid(document: &Value) -> BTreeMap<u64, &Value> {
     let sessions = document["sessions"].as_array().unwrap();
