@@ -8,13 +8,14 @@ use crate::support::{Sim, json, sgascope, shared};
 
 /// Columns of our own that the simulator doesn't account for, and columns that it leaves to the
 /// reader's clock.
-const OWN: [&str; 6] = [
+const OWN: [&str; 7] = [
     "saddr",
     "seconds_in_wait",
     "last_call_et",
     "age_s",
     "read_flags",
     "sql_text",
+    "prev_sql_text",
 ];
 
 /// Columns that count from a time, which the simulator accounts for.

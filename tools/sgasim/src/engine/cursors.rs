@@ -49,7 +49,10 @@ pub struct Cursor {
 impl Cursors {
     /// All handles free.
     pub fn new(handles: &[HandleSlot], statements: usize, churn: bool) -> Cursors {
-        let step = if statements.is_multiple_of(7) { 11 } else { 7 };
+        // Primes that don't divide the number of statements, so that all are reached. Under churn a large one, so that
+        // texts of a size, which share a few handles, aren't run one after the other.
+        let steps = if churn { [7919, 7907] } else { [7, 11] };
+        let step = steps[usize::from(statements.is_multiple_of(steps[0]))];
         let mut capacities: Vec<usize> = handles.iter().map(|h| h.capacity).collect();
         capacities.sort_unstable();
         capacities.dedup();
@@ -78,7 +81,7 @@ impl Cursors {
         let count = self.loaded.len();
         let statement = match &mut self.turn {
             Some(turn) => {
-                *turn = (*turn + 1) % count;
+                *turn = (*turn + self.step) % count;
                 *turn
             }
             None => {
