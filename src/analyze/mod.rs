@@ -1,13 +1,14 @@
 //! What samples add up to.
 //!
 //! For: the ashtop-like report ([`report`]) with its filters, intervals ([`aas`]) and renderings
-//! ([`render`]). Samples come as record batches, from a recording or live.
+//! ([`render`]); wait chains and final blockers ([`chains`]). Samples come as record batches, from a recording or live.
 //!
 //! Not for: drawing screens, reading files other than through `record`, reading memory.
 //!
 //! Callers: `cli`.
 
 pub mod aas;
+pub mod chains;
 mod columns;
 mod distinct;
 mod error;

@@ -213,6 +213,8 @@ fn spec(column: &columns::Column) -> Vec<Spec> {
         Recipe::RowAddress
         | Recipe::Slot
         | Recipe::Bit(..)
+        | Recipe::Xid
+        | Recipe::Blocker(..)
         | Recipe::Special(_)
         | Recipe::NotStored(_) => Vec::new(),
     }

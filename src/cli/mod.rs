@@ -10,6 +10,7 @@
 pub mod args;
 mod blueprint;
 mod calibrate;
+mod chains;
 mod discover;
 mod doctor;
 mod dump;
@@ -69,5 +70,6 @@ fn run(args: &args::Args) -> Result<Exit, Failure> {
         args::Command::Dump(a) => dump::run(a),
         args::Command::Record(a) => record::run(a, args.quiet),
         args::Command::Report(a) => report::run(a),
+        args::Command::Chains(a) => chains::run(a),
     }
 }

@@ -4,6 +4,7 @@
 //! `_no`. Recipes follow the text of GV$SESSION (11.1 in full; bits and masks of later releases from
 //! public queries); offsets and version rules come from the blueprint, never from here.
 
+use super::locks::{Blocker, XID_NEEDS};
 use crate::plan::{Need, row, via};
 
 /// Type of a column's values.
@@ -77,6 +78,10 @@ pub enum Recipe {
     SqlId,
     /// SQL_ID from address, high word and hash value.
     PlainSqlId(Need, Need, Need),
+    /// Identifier of the open transaction, confirmed.
+    Xid,
+    /// A part of the word that says who blocks the session.
+    Blocker(Need, Blocker),
     /// Computed from several fields by a rule of its own.
     Special(Special),
     /// Not to be had, with the reason.
@@ -209,8 +214,9 @@ pub const COLUMNS: &[Column] = &[
     both("username", "username", Text, R::Text(row("KSUUDLNA")), "user name"),
     both("command", "sql_opcode", U32, R::Uint(row("KSUUDOCT")), "SQL command code (V$SQLCOMMAND), 0 when idle"),
     dump("ownerid", U32, R::Uint(row("KSUSESOW")), "owner of a migratable session; 2147483644: none"),
-    dump("taddr", Address, R::Address(row("KSUSETRN")), "address of the open transaction"),
-    dump("lockwait", Address, R::Address(row("KSQPSWAT")), "address of the lock waited for"),
+    both("taddr", "taddr", Address, R::Address(row("KSUSETRN")), "address of the open transaction"),
+    both("xid", "xid", Address, R::Xid, "identifier of the open transaction (V$TRANSACTION.XID)"),
+    both("lockwait", "lockwait", Address, R::Address(row("KSQPSWAT")), "address of the lock waited for"),
     dump("status", Text, R::Special(S::Status), "ACTIVE, INACTIVE, CACHED, SNIPED or KILLED, as the view of that release shows it"),
     dump("server", Text, R::NotStored(COMPUTED), "server type"),
     dump("schema_no", U32, R::Uint(row("KSUUDSID")), "schema user number"),
@@ -261,12 +267,12 @@ pub const COLUMNS: &[Column] = &[
     dump("pq_status", Text, R::NotStored(COMPUTED), "parallel query"),
     dump("current_queue_duration", U32, R::NotStored(COMPUTED), "seconds queued by the resource manager"),
     both("client_identifier", "client_id", Text, R::Text(row("KSUSECLID")), "client identifier"),
-    dump("blocking_session_status", Text, R::NotStored(COMPUTED), "whether a session blocks this one"),
-    dump("blocking_instance", U32, R::NotStored(COMPUTED), "instance of the blocker"),
-    dump("blocking_session", U32, R::NotStored(COMPUTED), "SID of the blocker"),
-    dump("final_blocking_session_status", Text, R::NotStored(COMPUTED), "whether there is a final blocker"),
-    dump("final_blocking_instance", U32, R::NotStored(COMPUTED), "instance of the final blocker"),
-    dump("final_blocking_session", U32, R::NotStored(COMPUTED), "SID of the final blocker"),
+    both("blocking_session_status", "blocking_session_status", Text, R::Blocker(row("KSUSEBLOCKER"), Blocker::Status), "whether a session blocks this one"),
+    both("blocking_instance", "blocking_inst_id", U32, R::Blocker(row("KSUSEBLOCKER"), Blocker::Instance), "instance of the blocker"),
+    both("blocking_session", "blocking_session", U32, R::Blocker(row("KSUSEBLOCKER"), Blocker::Session), "SID of the blocker"),
+    dump("final_blocking_session_status", Text, R::Blocker(row("KSUSEFBLOCKER"), Blocker::Status), "whether there is a final blocker"),
+    dump("final_blocking_instance", U32, R::Blocker(row("KSUSEFBLOCKER"), Blocker::Instance), "instance of the final blocker"),
+    dump("final_blocking_session", U32, R::Blocker(row("KSUSEFBLOCKER"), Blocker::Session), "SID of the final blocker"),
     both("seq_no", "seq_no", U32, R::Uint(row("KSUSESEQ")), "wait sequence number, 16 bits, wraps"),
     both("event_no", "event_no", U32, R::Uint(row("KSUSEOPC")), "event number"),
     dump("event", Text, R::Special(S::Event), "event waited for, or waited for last"),
@@ -358,6 +364,8 @@ impl Column {
             R::UintIf(a, b) | R::CountedText(a, b) => vec![a, b],
             R::PlainSqlId(a, b, c) | R::CountedUint(a, b, c) => vec![a, b, c],
             R::ProcessAddress => vec![row("owner"), via("owner", "owner")],
+            R::Xid => XID_NEEDS.to_vec(),
+            R::Blocker(n, _) => vec![n],
             R::Special(S::SecondsInWait) => vec![row("wait_stamp")],
             R::Special(S::CommandName) => vec![row("KSUUDOCT")],
             R::Special(S::TracePlanStats) => vec![row("KSUSEFLG2")],

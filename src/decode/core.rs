@@ -18,6 +18,7 @@ pub struct Core {
     pub(super) events: std::sync::Arc<EventTable>,
     pub(super) commands: std::collections::BTreeMap<u32, String>,
     pub(super) status_mask: u64,
+    pub(super) blocker_bits: Option<u64>,
     pub(super) fields: CoreFields,
     /// SQL_IDs that a handle or a text has proven.
     pub(super) confirmed: HashSet<u64>,

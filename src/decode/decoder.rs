@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use super::columns::{CORE_NEEDS, Column, Recipe};
 use super::core::{Core, CoreFields};
 use super::dates;
+use super::locks;
 use super::text::{Charset, before_nul};
 use super::value::Value;
 use crate::blueprint::model::{Blueprint, Stored};
@@ -19,7 +20,7 @@ use crate::walk::{Frame, Quality};
 /// Longest inline or pointed-to text of a row, in bytes.
 const MAX_TEXT: usize = 1024;
 
-type Op = Box<dyn for<'a> Fn(&'a Core, &Row<'a>) -> Value<'a> + Send + Sync>;
+pub(super) type Op = Box<dyn for<'a> Fn(&'a Core, &Row<'a>) -> Value<'a> + Send + Sync>;
 
 /// One row of a frame, on its way to values.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +65,7 @@ impl Decoder {
             events: bound.events.clone(),
             commands: blueprint.dictionaries.commands.clone(),
             status_mask: blueprint.rule_u64("status_mask").unwrap_or(0),
+            blocker_bits: blueprint.rule_u64("blocker_bits"),
             fields: CoreFields {
                 kind: place(row("KSUSEFLG")),
                 ordinal: core_need(0),
@@ -187,7 +189,7 @@ impl Decoder {
 }
 
 /// Whether the chase that fetched a field faulted in this row.
-fn faulted(field: FieldRef, words: &[u64]) -> bool {
+pub(super) fn faulted(field: FieldRef, words: &[u64]) -> bool {
     field
         .chase
         .is_some_and(|n| words.first().copied().unwrap_or(0) >> n & 1 != 0)
@@ -284,6 +286,16 @@ fn compile(column: &Column, bound: &BoundPlan, core: &Core) -> Result<Op, String
                     Value::Absent
                 }
             })
+        }
+        Recipe::Xid => {
+            let [taddr, session, usn, slot, sqn] = locks::XID_NEEDS.map(need);
+            locks::xid([taddr?, session?, usn?, slot?, sqn?])
+        }
+        Recipe::Blocker(n, part) => {
+            let field = need(n)?;
+            let bits = core.blocker_bits.filter(|bits| (1..31).contains(bits));
+            let bits = bits.ok_or("the blueprint has no usable rule blocker_bits")?;
+            locks::blocker(field, part, bits)
         }
         Recipe::Special(special) => {
             core.missing(special, bound)?;

@@ -2,7 +2,7 @@
 //!
 //! For: the one table of columns ([`columns`]: name, unit, type, help, recipe), from which dump,
 //! recording and reports take theirs; the recipes ([`decoder`]); character sets ([`text`]); dates
-//! ([`dates`]).
+//! ([`dates`]); transactions and blockers ([`locks`]).
 //!
 //! Not for: reading memory. What a recipe needs was copied by `walk`.
 //!
@@ -12,6 +12,7 @@ pub mod columns;
 mod core;
 pub mod dates;
 pub mod decoder;
+pub mod locks;
 pub mod text;
 pub mod value;
 

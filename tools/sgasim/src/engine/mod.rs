@@ -7,6 +7,7 @@ mod actions;
 mod background;
 mod cursors;
 pub mod fields;
+mod graph;
 mod locks;
 mod pace;
 mod people;
@@ -25,6 +26,7 @@ use pace::Pace;
 use people::{Numbers, People};
 use random::Random;
 use stage::{Stage, monotonic_ns};
+pub use transactions::Xid;
 
 /// Kind of workload.
 #[derive(
@@ -136,6 +138,8 @@ pub struct Engine {
     /// Time that agenda times lag behind CLOCK_MONOTONIC: pauses and delays.
     lag: u64,
     host: std::sync::Arc<str>,
+    /// A lock graph has replaced what the workload knows of its sessions.
+    pub graph_set: bool,
 }
 
 /// Longest nap between two batches of changes, but for its uneven part.
@@ -171,6 +175,7 @@ impl Engine {
             lag: 0,
             host: std::sync::Arc::from(host_name().as_str()),
             stage,
+            graph_set: false,
         }
     }
 

@@ -146,6 +146,8 @@ pub struct Stage {
     pub sessions: Vec<Session>,
     /// Logical processes by slot.
     pub processes: Vec<Process>,
+    /// Open transaction of each session slot.
+    pub transactions: Vec<Option<super::Xid>>,
     map: RowMap,
     truth: TruthLog,
     pause: Duration,
@@ -168,6 +170,7 @@ impl Stage {
             .collect();
         let map = RowMap::new(&instance.layout);
         Stage {
+            transactions: vec![None; instance.places.sessions.len()],
             instance,
             sessions,
             processes,
