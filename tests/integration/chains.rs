@@ -452,7 +452,7 @@ fn chains_of_a_workload_live_recorded_and_of_an_image() {
         .filter(|c| c["final_blocker"]["idle"] == true)
         .count();
     assert!(behind_idle > 0);
-    let table = sgascope(["chains", dir, "event=enq: TX%", "--final"]);
+    let table = sgascope(["chains", dir, "event=enq: TX%", "--final", "--top", "1000"]);
     let text = String::from_utf8(table.stdout).unwrap();
     assert!(text.contains(" idle "), "{text}");
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use arrow::array::RecordBatch;
 
 use super::follow::Links;
-use super::graph::{Session, Wait, Xid};
+use super::graph::{Session, VALID, Wait, Xid};
 use super::labels::{self, EVENT2, PROGRAM2};
 use crate::analyze::columns::{Lookup, Numbers, STATE_COLUMN, flags, times};
 use crate::analyze::error::AnalyzeError;
@@ -125,8 +125,8 @@ pub(super) struct Columns<'a> {
     taddr: Hex<'a>,
     lockwait: Hex<'a>,
     xid: Hex<'a>,
-    /// session_type, username, program, machine, status, sql_id.
-    words: [Words<'a>; 6],
+    /// session_type, username, program, machine, status, sql_id, blocking_session_status.
+    words: [Words<'a>; 7],
     groups: Vec<(&'a str, Words<'a>)>,
     filters: Vec<(&'a Filter, Lookup<'a, bool>)>,
 }
@@ -186,6 +186,7 @@ impl<'a> Columns<'a> {
                 words("machine")?,
                 words("status")?,
                 words("sql_id")?,
+                words("blocking_session_status")?,
             ],
             groups: group_columns,
             filters: conditions,
@@ -202,10 +203,11 @@ impl<'a> Columns<'a> {
         let state = self.state.get(row, |v| texts.number(v));
         let event = self.event.get(row, |v| texts.number(v));
         let class = self.class.get(row, |v| texts.number(v));
-        let [kind, username, program, machine, status, sql_id] = self.words.each_mut().map(|w| {
-            w.as_mut()
-                .map_or(0, |column| column.get(row, |v| texts.number(v)))
-        });
+        let [kind, username, program, machine, status, sql_id, said] =
+            self.words.each_mut().map(|w| {
+                w.as_mut()
+                    .map_or(0, |column| column.get(row, |v| texts.number(v)))
+            });
         let p = [0, 1, 2].map(|n: usize| self.p[n].get(row));
         let waiting = texts.get(state) == Some("WAITING");
         let lockwait = address(&mut self.lockwait, row).is_some();
@@ -224,6 +226,7 @@ impl<'a> Columns<'a> {
             in_transaction: address(&mut self.taddr, row).is_some(),
             xid: address(&mut self.xid, row).map(Xid::from_raw),
             blocker,
+            no_blocker: texts.get(said).is_some_and(|said| said != VALID),
             instance: number(&self.sql_exec_id).map(|id| (id >> 24) as u32),
         };
         let active = arrow::array::Array::is_valid(self.active, row) && self.active.value(row);

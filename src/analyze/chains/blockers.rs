@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 
 use super::follow::{End, Links, follow};
-use super::graph::{Next, Route, Session, Wait, Xid, edges};
+use super::graph::{Next, Route, Session, VALID, Wait, Xid, edges};
 
 /// How many wait for one session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -66,6 +66,7 @@ fn session(row: &Map<String, Json>) -> Session {
         blocker: number("blocking_instance")
             .zip(number("blocking_session"))
             .map(|(instance, sid)| (instance as u32, sid as u32)),
+        no_blocker: text("blocking_session_status").is_some_and(|status| status != VALID),
         instance: number("sql_exec_id").map(|id| (id >> 24) as u32),
     }
 }

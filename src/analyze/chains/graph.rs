@@ -90,9 +90,14 @@ pub struct Session {
     pub xid: Option<Xid>,
     /// The blocker that Oracle names: instance and SID.
     pub blocker: Option<(u32, u32)>,
+    /// Whether Oracle says of its blocker that none is known: then none is inferred either.
+    pub no_blocker: bool,
     /// Number of the instance, where the session shows it (highest byte of SQL_EXEC_ID).
     pub instance: Option<u32>,
 }
+
+/// BLOCKING_SESSION_STATUS of a session whose blocker is named.
+pub(super) const VALID: &str = "VALID";
 
 /// By what an edge is known.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]

@@ -19,7 +19,9 @@ pub(super) fn holders(sessions: &[Session], next: &mut [Next]) {
         .collect();
     let mut groups: BTreeMap<Xid, Group> = BTreeMap::new();
     for (i, step) in next.iter().enumerate() {
-        if let Next::Unknown(Some(xid)) = step {
+        if let Next::Unknown(Some(xid)) = step
+            && !sessions[i].no_blocker
+        {
             let group = groups.entry(*xid).or_default();
             group.waiters.push(i);
             group.own += usize::from(candidates.contains(&i));

@@ -122,7 +122,8 @@ struct Seen {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum FinalKey {
-    Session(u32, u32),
+    /// SID, SERIAL#, whether idle: the time behind a session while it idles is told apart.
+    Session(u32, u32, bool),
     /// Instance if another one, SID.
     Elsewhere(Option<u32>, u32),
     Unknown,
@@ -250,7 +251,8 @@ impl Chains {
         let (key, last) = match way.end {
             End::Session(last) => {
                 let last = seen(last);
-                (FinalKey::Session(last.sid, last.serial_no), Some(last))
+                let idle = !last.details.active;
+                (FinalKey::Session(last.sid, last.serial_no, idle), Some(last))
             }
             End::Elsewhere(instance, sid) => (FinalKey::Elsewhere(instance, sid), None),
             End::Unknown => (FinalKey::Unknown, None),
@@ -364,7 +366,7 @@ impl Chains {
                 machine: text(seen.details.machine),
                 last_call_et: seen.details.last_call_et,
             },
-            (FinalKey::Session(_, sid), None) => FinalBlocker::Elsewhere {
+            (FinalKey::Session(sid, ..), None) => FinalBlocker::Elsewhere {
                 instance: None,
                 sid,
             },
