@@ -252,7 +252,10 @@ impl Chains {
             End::Session(last) => {
                 let last = seen(last);
                 let idle = !last.details.active;
-                (FinalKey::Session(last.sid, last.serial_no, idle), Some(last))
+                (
+                    FinalKey::Session(last.sid, last.serial_no, idle),
+                    Some(last),
+                )
             }
             End::Elsewhere(instance, sid) => (FinalKey::Elsewhere(instance, sid), None),
             End::Unknown => (FinalKey::Unknown, None),
