@@ -1,14 +1,16 @@
 //! What samples add up to.
 //!
 //! For: the ashtop-like report ([`report`]) with its filters, intervals ([`aas`]) and renderings
-//! ([`render`]), whose samples come as record batches; the decision table of sessions, processes and
-//! the operating system ([`reconcile`]); the use of limits ([`resource_limit`]).
+//! ([`render`]), whose samples come as record batches; wait chains and final blockers ([`chains`]);
+//! the decision table of sessions, processes and the operating system ([`reconcile`]); the use of
+//! limits ([`resource_limit`]).
 //!
 //! Not for: drawing screens, reading files other than through `record`, reading memory.
 //!
 //! Callers: `cli`.
 
 pub mod aas;
+pub mod chains;
 mod columns;
 mod distinct;
 mod error;

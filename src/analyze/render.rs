@@ -121,7 +121,7 @@ pub fn render_csv(report: &ReportTable) -> String {
     text
 }
 
-fn csv_line<'a>(fields: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn csv_line<'a>(fields: impl Iterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = fields
         .map(|field| {
             if field.contains([',', '"', '\n', '\r']) {
@@ -217,7 +217,7 @@ fn row_cells(row: &Row, intervals: bool, short_times: bool) -> Vec<String> {
 }
 
 /// Text without anything that a terminal would act on: names come from the monitored clients.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '?' } else { c })
         .collect()

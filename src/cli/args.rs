@@ -39,6 +39,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Sessions against processes against the operating system: sniped, killed, orphaned, shared, recursive; prints clean-up statements, never runs them
     Reconcile(ReconcileArgs),
+    /// Wait chains with their final blockers, idle ones too: live, over an image or a recording
+    Chains(ChainsArgs),
 }
 
 /// Ways to print.
@@ -409,6 +411,49 @@ pub struct ReconcileArgs {
     /// SIDs known to block others, from elsewhere (V$LOCK), comma-separated; adds to what memory shows
     #[arg(long, value_name = "SIDS", value_delimiter = ',')]
     pub blocker: Vec<u32>,
+}
+
+/// Arguments of `chains`.
+#[derive(ClapArgs, Debug)]
+pub struct ChainsArgs {
+    /// Where to read from.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Directory of a recording instead of an instance, then conditions column=value on the waiter; % stands for any characters
+    #[arg(value_name = "[DIR] [COLUMN=VALUE]…")]
+    pub words: Vec<String>,
+    /// Columns that stand for a session, comma-separated: those of recordings, and program2, event2
+    #[arg(
+        short,
+        long,
+        value_delimiter = ',',
+        default_value = "username,program2,event2"
+    )]
+    pub group: Vec<String>,
+    /// Only how chains end: final blockers and the time that others waited for each
+    #[arg(long = "final")]
+    pub finals: bool,
+    /// Looks per second
+    #[arg(short, long, value_name = "HZ", default_value = "10", value_parser = rate)]
+    pub rate: f64,
+    /// How long: 10s, 5m; 1 s by default
+    #[arg(short, long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<std::time::Duration>,
+    /// A single look, which counts a second for each session
+    #[arg(long, conflicts_with_all = ["rate", "duration"])]
+    pub once: bool,
+    /// From this time of the recording: RFC 3339, or back from its end: -15m, -1h30m
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub from: Option<String>,
+    /// Until this time, likewise
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub to: Option<String>,
+    /// Lines to show
+    #[arg(long, default_value_t = 15)]
+    pub top: usize,
+    /// How to print
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub format: Format,
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -227,6 +227,7 @@ fn spec(column: &columns::Column) -> Vec<Spec> {
         | Recipe::Since(_)
         | Recipe::Blocker(..)
         | Recipe::Either(..)
+        | Recipe::Xid
         | Recipe::Special(_)
         | Recipe::Made(..)
         | Recipe::NotStored(_) => Vec::new(),

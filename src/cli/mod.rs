@@ -10,6 +10,7 @@
 pub mod args;
 mod blueprint;
 mod calibrate;
+mod chains;
 mod columns;
 mod discover;
 mod doctor;
@@ -77,5 +78,6 @@ fn run(args: &args::Args) -> Result<Exit, Failure> {
         args::Command::Record(a) => record::run(a, args.quiet),
         args::Command::Report(a) => report::run(a),
         args::Command::Reconcile(a) => reconcile::run(a),
+        args::Command::Chains(a) => chains::run(a),
     }
 }

@@ -186,7 +186,7 @@ fn meta(args: &RecordArgs, attachment: &Attachment) -> RecordingMeta {
 }
 
 /// A flag that SIGINT and SIGTERM set.
-fn on_signals() -> Result<Arc<AtomicBool>, Failure> {
+pub(super) fn on_signals() -> Result<Arc<AtomicBool>, Failure> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, flag.clone())?;
@@ -196,7 +196,7 @@ fn on_signals() -> Result<Arc<AtomicBool>, Failure> {
 
 /// A thread that stops the sampler when the instance goes away or the user interrupts, and returns
 /// what went away.
-fn watch(
+pub(super) fn watch(
     attachment: &Attachment,
     stop: Arc<AtomicBool>,
     interrupted: Arc<AtomicBool>,

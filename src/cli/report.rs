@@ -31,7 +31,7 @@ pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
         .ok_or_else(|| Failure::new(Exit::Usage, "name the directory of a recording"))?;
     let filters: Vec<Filter> = words.iter().map(|w| w.parse()).collect::<Result<_, _>>()?;
     let reader = Reader::open(Path::new(dir))?;
-    let end = || end_us(&reader);
+    let (from_us, to_us) = window(&reader, args.from.as_deref(), args.to.as_deref())?;
     let options = ReportOptions {
         groups: args.group.clone(),
         filters,
@@ -40,8 +40,8 @@ pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
             RecursiveArg::Exclude => Include::Exclude,
             RecursiveArg::Only => Include::Only,
         },
-        from_us: args.from.as_deref().map(|t| time_us(t, &end)).transpose()?,
-        to_us: args.to.as_deref().map(|t| time_us(t, &end)).transpose()?,
+        from_us,
+        to_us,
         top: Some(args.top),
         intervals: args.ci,
         ..ReportOptions::default()
@@ -63,6 +63,17 @@ fn rendered(report: &ReportTable, format: Format) -> Result<String, Failure> {
         Format::Jsonl => render::render_jsonl(report)?,
         Format::Csv => render::render_csv(report),
     })
+}
+
+/// First time wanted and first one no longer wanted, µs since the epoch.
+pub(super) fn window(
+    reader: &Reader,
+    from: Option<&str>,
+    to: Option<&str>,
+) -> Result<(Option<i64>, Option<i64>), Failure> {
+    let end = || end_us(reader);
+    let time = |text: Option<&str>| text.map(|t| time_us(t, &end)).transpose();
+    Ok((time(from)?, time(to)?))
 }
 
 /// When the recording's last tick was, µs since the epoch.

@@ -100,6 +100,8 @@ pub enum Recipe {
     SqlId,
     /// SQL_ID from address, high word and hash value.
     PlainSqlId(Need, Need, Need),
+    /// Identifier of the open transaction, confirmed.
+    Xid,
     /// Computed from several fields by a rule of its own.
     Special(Special),
     /// Made of several fields by a function of its own.
@@ -335,8 +337,9 @@ pub const COLUMNS: &[Column] = &[
     both("username", "username", Text, R::Text(row("KSUUDLNA")), "user name"),
     both("command", "sql_opcode", U32, R::Uint(row("KSUUDOCT")), "SQL command code (V$SQLCOMMAND), 0 when idle"),
     dump("ownerid", U32, R::Uint(row("KSUSESOW")), "owner of a migratable session; 2147483644: none"),
-    dump("taddr", Address, R::Address(row("KSUSETRN")), "address of the open transaction"),
-    dump("lockwait", Address, R::Address(row("KSQPSWAT")), "address of the lock waited for"),
+    both("taddr", "taddr", Address, R::Address(row("KSUSETRN")), "address of the open transaction"),
+    both("xid", "xid", Address, R::Xid, "identifier of the open transaction (V$TRANSACTION.XID)"),
+    both("lockwait", "lockwait", Address, R::Address(row("KSQPSWAT")), "address of the lock waited for"),
     dump("status", Text, R::Special(S::Status), "ACTIVE, INACTIVE, CACHED, SNIPED or KILLED, as the view of that release shows it"),
     dump("server", Text, R::Either(&KSSPATYP, &OWNERS_SERVER), "DEDICATED, SHARED, PSEUDO, POOLED or NONE").unless(COMPUTED).inferred("by the program of the process that owns the session, as KSSPATYP isn't stored"),
     dump("schema_no", U32, R::Uint(row("KSUUDSID")), "schema user number"),

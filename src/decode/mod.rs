@@ -3,7 +3,7 @@
 //! For: the one table of columns ([`columns`]: name, unit, type, help, recipe), from which dump,
 //! recording and reports take theirs; the recipes ([`decoder`]); character sets ([`text`]); dates
 //! ([`dates`]); what is known beyond a row ([`context`]); statements without literals and passwords
-//! ([`redact`]).
+//! ([`redact`]); transactions ([`locks`]).
 //!
 //! Not for: reading memory. What a recipe needs was copied by `walk`.
 //!
@@ -17,6 +17,7 @@ pub mod decoder;
 #[cfg(test)]
 mod golden_tests;
 mod kslwt;
+pub mod locks;
 pub mod needs;
 pub mod processes;
 mod recipes;

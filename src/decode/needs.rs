@@ -3,6 +3,7 @@
 //! Callers: `columns`, and through it whoever compiles a plan.
 
 use super::columns::{Column, Recipe, Special};
+use super::locks::XID_NEEDS;
 use crate::plan::{Need, row, via};
 
 /// Fields that every decoder needs whatever the columns: kind, status, waits, and what confirms
@@ -54,6 +55,7 @@ impl Recipe {
             Recipe::UintIf(a, b) | Recipe::CountedText(a, b) => vec![a, b],
             Recipe::PlainSqlId(a, b, c) | Recipe::CountedUint(a, b, c) => vec![a, b, c],
             Recipe::Either(a, b) => [a.needs(), b.needs()].concat(),
+            Recipe::Xid => XID_NEEDS.to_vec(),
             Recipe::Made(needs, _) => needs.to_vec(),
             Recipe::ProcessAddress => vec![row("owner"), via("owner", "owner")],
             Recipe::Special(special) => special.needs(),

@@ -5,6 +5,7 @@
 use super::columns::Recipe;
 use super::core::Core;
 use super::decoder::Row;
+use super::locks;
 use super::value::Value;
 use crate::blueprint::model::Stored;
 use crate::plan::{BoundPlan, FieldRef, Need, handle, row, times, via};
@@ -21,7 +22,7 @@ pub(super) struct Compiled {
 }
 
 /// Whether the chase that fetched a field faulted in this row.
-fn faulted(field: FieldRef, words: &[u64]) -> bool {
+pub(super) fn faulted(field: FieldRef, words: &[u64]) -> bool {
     field
         .chase
         .is_some_and(|n| words.first().copied().unwrap_or(0) >> n & 1 != 0)
@@ -193,6 +194,10 @@ fn op(recipe: &Recipe, bound: &BoundPlan, core: &Core) -> Result<Op, String> {
                     Value::Absent
                 }
             })
+        }
+        Recipe::Xid => {
+            let [taddr, session, usn, slot, sqn] = locks::XID_NEEDS.map(need);
+            locks::xid([taddr?, session?, usn?, slot?, sqn?])
         }
         Recipe::Special(special) => {
             core.missing(special, bound)?;

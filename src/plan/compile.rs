@@ -304,7 +304,10 @@ impl Builder<'_> {
                 .and_then(|f| f.to.as_deref())
                 .and_then(|name| self.blueprint.strukt(name));
             let (Some(place), Some(target)) = (self.plan.field(super::row(pointer)), target) else {
-                let why = self.plan.why_absent(super::row(pointer)).to_owned();
+                let why = match self.plan.field(super::row(pointer)) {
+                    Some(_) => format!("the blueprint doesn't describe what {pointer} leads to"),
+                    None => self.plan.why_absent(super::row(pointer)).to_owned(),
+                };
                 for need in wanted {
                     self.plan.absent.insert(need, why.clone());
                 }

@@ -30,6 +30,8 @@ pub enum Command {
     Truth(PathBuf),
     /// Write an ELF core of the memory.
     Core(PathBuf),
+    /// Pause, set the random lock graph of a seed and write `graph.json`.
+    Graph(u64),
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -69,6 +69,7 @@ fn identity(row: &mut Row, stage: &Stage, i: usize, s: &Session) {
     put(row, "command", json!(s.num(Num::Command)));
     put(row, "ownerid", json!(s.num(Num::OwnerId)));
     put(row, "taddr", non_zero(s.num(Num::Transaction), hex));
+    put(row, "xid", transaction(stage, i, s));
     put(row, "lockwait", non_zero(s.num(Num::LockWait), hex));
     put(
         row,
@@ -240,6 +241,14 @@ fn settings(row: &mut Row, s: &Session) {
     );
     put(row, "pga_tunable_mem", json!(s.num(Num::PgaAuto)));
     put(row, "external_name", text(s, Text::ExternalName));
+}
+
+/// XID as V$TRANSACTION shows it: RAW(8), the bytes of segment, slot and sequence as they lie in memory.
+fn transaction(stage: &Stage, i: usize, s: &Session) -> Value {
+    let xid = stage.transactions[i].filter(|_| s.num(Num::Transaction) != 0);
+    xid.map_or(Value::Null, |x| {
+        hex((x.usn | x.slot << 16 | x.sqn << 32).swap_bytes())
+    })
 }
 
 /// PADDR: the owner, or the owner's owner when the owner is a session.

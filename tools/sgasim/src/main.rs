@@ -69,6 +69,14 @@ enum Action {
         #[arg(short, long)]
         output: PathBuf,
     },
+    /// Pause and set the random lock graph of a seed; the truth goes to DIR/graph.json
+    Graph {
+        #[command(flatten)]
+        dir: DirArgs,
+        /// Seed of the graph
+        #[arg(long)]
+        seed: u64,
+    },
     /// Remove what killed instances left behind
     Clean {
         /// Only instances whose SID begins with this
@@ -258,6 +266,7 @@ fn main() -> ExitCode {
         Action::TruthSpool { dir, output } => std::path::absolute(&output)
             .map_err(|e| format!("{}: {e}", output.display()))
             .and_then(|path| tell(&dir.dir, &Command::Truth(path))),
+        Action::Graph { dir, seed } => tell(&dir.dir, &Command::Graph(seed)),
         Action::Clean { sid_prefix } => clean(&sid_prefix),
     };
     match result {

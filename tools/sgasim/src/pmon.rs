@@ -113,6 +113,11 @@ pub enum PmonError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The workload has lost its sessions.
+    #[error(
+        "a lock graph has replaced the sessions' states; start another instance for a workload"
+    )]
+    Graph,
 }
 
 fn at<T>(path: &Path, result: io::Result<T>) -> Result<T, PmonError> {
@@ -446,6 +451,7 @@ fn obey(
             pause(engine, &config.dir)?;
             Ok("paused".into())
         }
+        Command::Resume if engine.graph_set => Err(PmonError::Graph),
         Command::Resume => {
             if let Some(since) = paused.take() {
                 engine.skip(since.elapsed().as_nanos() as u64);
@@ -453,6 +459,12 @@ fn obey(
             Ok("running".into())
         }
         Command::Stop => Ok("stopped".into()),
+        Command::Graph(seed) => {
+            paused.get_or_insert_with(Instant::now);
+            let document = engine.set_graph(*seed);
+            write_json(&config.dir.join("graph.json"), &document)?;
+            Ok(format!("graph of seed {seed} set"))
+        }
         Command::Truth(path) => {
             revealed::dress(&mut engine.stage);
             at(path, truth_spool::write(&engine.stage, path))?;

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::engine::Xid;
 use crate::engine::fields::{Num, Text};
 use crate::engine::stage::{BUSY, NO_CHILD, SNIPED, Stage, epoch_seconds};
 
@@ -58,7 +59,7 @@ fn settings(stage: &mut Stage, i: usize) {
 fn call(stage: &mut Stage, i: usize) {
     let n = i as u64 % 13;
     let places = &stage.instance.places;
-    let (transaction, enqueue) = (places.transactions[i], places.enqueues[i]);
+    let enqueue = places.enqueues[i];
     let session = &stage.sessions[i];
     if session.num(Num::SqlAddress) == 0 {
         let previous = [Num::PrevAddress, Num::PrevHigh, Num::PrevHash].map(|f| session.num(f));
@@ -91,9 +92,11 @@ fn call(stage: &mut Stage, i: usize) {
             (Num::EntrySubprogram, 1 + n % 5),
             (Num::Object, 20_300 + 2 * n),
             (Num::Subprogram, 6 + n % 7),
-            (Num::Transaction, transaction),
         ],
     );
+    if stage.transactions[i].is_none() {
+        stage.open_transaction(i, Xid::nth(i, 500 + n));
+    }
     if i % 2 == 1 {
         on_cpu(stage, i);
     } else {

@@ -90,7 +90,7 @@ impl Engine {
         if bit == KILLED {
             let pseudo = self.stage.instance.places.processes[0];
             self.stage.put(i, Num::Owner, pseudo);
-            self.stage.put(i, Num::Transaction, 0);
+            self.stage.close_transaction(i);
         }
         self.stage.finish(i, op);
         self.minds[i].step = Step::Ending;

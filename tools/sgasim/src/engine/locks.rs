@@ -52,6 +52,11 @@ impl Locks {
         &self.rows[row]
     }
 
+    /// Sessions that wait for the row, in their order.
+    pub fn waiters(&self, row: usize) -> Vec<usize> {
+        self.rows[row].waiters.iter().copied().collect()
+    }
+
     /// Takes the row for a session, or queues the session; true when it got the row.
     pub fn request(&mut self, row: usize, session: usize) -> bool {
         let row = &mut self.rows[row];
@@ -82,7 +87,9 @@ mod tests {
         assert!(!locks.request(1, 8));
         assert!(!locks.request(1, 9));
         assert_eq!(locks.row(1).holder, Some(7));
+        assert_eq!(locks.waiters(1), [8, 9]);
         assert_eq!(locks.release(1), Some(8));
+        assert_eq!(locks.waiters(1), [9]);
         assert_eq!(locks.release(1), Some(9));
         assert_eq!(locks.release(1), None);
         assert_eq!(locks.row(1).holder, None);

@@ -8,6 +8,7 @@ mod background;
 pub mod counters;
 mod cursors;
 pub mod fields;
+mod graph;
 mod locks;
 mod pace;
 mod people;
@@ -30,6 +31,7 @@ use random::Random;
 use servers::Servers;
 use situations::Account;
 use stage::{Stage, monotonic_ns};
+pub use transactions::Xid;
 
 /// Kind of workload.
 #[derive(
@@ -155,6 +157,8 @@ pub struct Engine {
     servers: Option<Servers>,
     /// What was made on purpose.
     pub accounts: Vec<Account>,
+    /// A lock graph has replaced what the workload knows of its sessions.
+    pub graph_set: bool,
 }
 
 /// Longest nap between two batches of changes, but for its uneven part.
@@ -196,6 +200,7 @@ impl Engine {
             servers: None,
             accounts: Vec::new(),
             stage,
+            graph_set: false,
         };
         if churn {
             engine.later(Task::Churn, 0.0);

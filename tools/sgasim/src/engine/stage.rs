@@ -149,6 +149,8 @@ pub struct Stage {
     pub processes: Vec<Process>,
     /// Statistics of all sessions.
     pub counters: Counters,
+    /// Open transaction of each session slot.
+    pub transactions: Vec<Option<super::Xid>>,
     map: RowMap,
     truth: TruthLog,
     pause: Duration,
@@ -172,6 +174,7 @@ impl Stage {
         let map = RowMap::new(&instance.layout);
         let counters = Counters::new(&instance);
         Stage {
+            transactions: vec![None; instance.places.sessions.len()],
             instance,
             counters,
             sessions,

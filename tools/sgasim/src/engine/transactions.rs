@@ -1,14 +1,87 @@
-//! Transactions: row locks, sessions that block each other, commits.
+//! Transactions: rows of X$KTCXB, row locks, sessions that block each other, commits.
 //!
-//! Part of the engine.
+//! Part of the engine. Each session slot has one transaction row; its columns lie where the executable's own X$KTCXB
+//! says (places not public), so a reader learns them from there.
 
 use super::fields::Num;
+use super::stage::{IN_USE, Stage};
 use super::{Engine, Step};
+use crate::exe::ColSpec;
 
 /// Mean wait for a commit, unstretched, in microseconds.
 const COMMIT: f64 = 1_200.0;
 /// P1 of a TX enqueue in mode 6.
 const TX_EXCLUSIVE: u64 = 0x5458_0006;
+/// Slots of a transaction table in an undo segment header.
+const UNDO_SLOTS: u64 = 34;
+
+/// Transaction id: undo segment, slot of its transaction table, sequence.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
+pub struct Xid {
+    /// XIDUSN.
+    pub usn: u64,
+    /// XIDSLOT.
+    pub slot: u64,
+    /// XIDSQN.
+    pub sqn: u64,
+}
+
+impl Xid {
+    /// The id of the `n`th transaction of session slot `i`: no two open ones share segment and slot.
+    pub fn nth(i: usize, n: u64) -> Xid {
+        Xid {
+            usn: 1 + i as u64 / UNDO_SLOTS,
+            slot: i as u64 % UNDO_SLOTS,
+            sqn: 1_000 + n,
+        }
+    }
+
+    /// P1 to P3 of a wait for its TX enqueue; `p1` is the name and the mode.
+    pub fn parameters(self, p1: u64) -> [u64; 3] {
+        [p1, self.usn << 16 | self.slot, self.sqn]
+    }
+}
+
+impl Stage {
+    /// Fills the transaction row of session slot `i` and points TADDR to it.
+    pub fn open_transaction(&mut self, i: usize, xid: Xid) {
+        let session = self.instance.places.sessions[i];
+        for (column, value) in [
+            ("KTCXBSES", session),
+            ("KTCXBFLG", 0xe03),
+            ("KXIDUSN", xid.usn),
+            ("KXIDSLT", xid.slot),
+            ("KXIDSQN", xid.sqn),
+            ("KSSOBFLG", IN_USE),
+        ] {
+            self.put_transaction(i, column, value);
+        }
+        self.transactions[i] = Some(xid);
+        let address = self.instance.places.transactions[i];
+        self.put(i, Num::Transaction, address);
+    }
+
+    /// Clears TADDR of session slot `i`; the transaction row keeps its old values but for the flag.
+    pub fn close_transaction(&mut self, i: usize) {
+        self.put(i, Num::Transaction, 0);
+        self.put_transaction(i, "KSSOBFLG", 0);
+        self.transactions[i] = None;
+    }
+
+    /// Sets a column of the transaction row of session slot `i`, at the place that the executable says.
+    pub fn put_transaction(&mut self, i: usize, column: &str, value: u64) {
+        let tables = &self.instance.exe.tables;
+        let table = tables.iter().find(|t| t.name == "X$KTCXB");
+        let place = table.and_then(|t| t.columns.iter().find(|c| c.name == column));
+        if let Some(&ColSpec { off, siz, .. }) = place {
+            let row = self.instance.places.transactions[i];
+            self.instance
+                .memory
+                .store(row + u64::from(off), siz as u32, value);
+            self.wait();
+        }
+    }
+}
 
 impl Engine {
     /// Asks for a row lock: gets it, or waits for its holder.
@@ -16,18 +89,13 @@ impl Engine {
         let n = self.random.below(self.locks.len() as u64) as usize;
         self.minds[i].row = Some(n);
         if self.locks.request(n, i) {
-            let transaction = self.transaction(i);
             self.stage.begin();
-            self.stage.put(i, Num::Transaction, transaction);
+            self.start_transaction(i);
             self.stage.finish(i, "lock");
             return self.run(i);
         }
         let row = self.locks.row(n).clone();
-        let holder = row.holder.unwrap_or(i);
-        let p2 = (1 + holder as u64 % 10) << 16 | (holder as u64 % 34);
-        let p3 = 1_000 + self.minds[holder].transactions;
         let enqueue = self.stage.instance.places.enqueues[i];
-        let event = self.numbers.row_lock;
         self.stage.begin();
         self.stage.put_all(
             i,
@@ -39,28 +107,34 @@ impl Engine {
                 (Num::LockWait, enqueue),
             ],
         );
-        self.start_wait(i, event, [TX_EXCLUSIVE, p2, p3]);
+        self.await_holder(i, row.holder.unwrap_or(i));
         self.stage.finish(i, "block");
         self.minds[i].step = Step::Blocked;
         // Voids the appointment: the holder's commit ends this wait.
         self.minds[i].generation = self.minds[i].generation.wrapping_add(1);
     }
 
-    fn transaction(&mut self, i: usize) -> u64 {
-        self.minds[i].transactions += 1;
-        self.stage.instance.places.transactions[i]
+    /// Session `i` begins to wait for the transaction of `holder`.
+    fn await_holder(&mut self, i: usize, holder: usize) {
+        let xid = self.stage.transactions[holder].unwrap_or_default();
+        let event = self.numbers.row_lock;
+        self.start_wait(i, event, xid.parameters(TX_EXCLUSIVE));
     }
 
-    /// Gives up the row of session `i`; the next waiter gets it and runs on.
+    fn start_transaction(&mut self, i: usize) {
+        self.minds[i].transactions += 1;
+        let xid = Xid::nth(i, self.minds[i].transactions);
+        self.stage.open_transaction(i, xid);
+    }
+
+    /// Gives up the row of session `i`; the next waiter gets it and runs on, the others wait for that one.
     pub(super) fn unlock(&mut self, i: usize) {
-        let Some(next) = self.minds[i]
-            .row
-            .take()
-            .and_then(|row| self.locks.release(row))
-        else {
+        let Some(row) = self.minds[i].row.take() else {
             return;
         };
-        let transaction = self.transaction(next);
+        let Some(next) = self.locks.release(row) else {
+            return;
+        };
         self.stage.begin();
         self.end_wait(next);
         self.stage.put_all(
@@ -71,11 +145,17 @@ impl Engine {
                 (Num::RowFile, 0),
                 (Num::RowBlock, 0),
                 (Num::RowSlot, 0),
-                (Num::Transaction, transaction),
             ],
         );
+        self.start_transaction(next);
         self.stage.finish(next, "unblock");
         self.run(next);
+        for waiter in self.locks.waiters(row) {
+            self.stage.begin();
+            self.end_wait(waiter);
+            self.await_holder(waiter, next);
+            self.stage.finish(waiter, "block");
+        }
     }
 
     pub(super) fn commit(&mut self, i: usize) {
@@ -93,7 +173,7 @@ impl Engine {
     pub(super) fn committed(&mut self, i: usize) {
         self.stage.begin();
         self.end_wait(i);
-        self.stage.put(i, Num::Transaction, 0);
+        self.stage.close_transaction(i);
         self.stage.finish(i, "committed");
         self.stage.count(i, self.numbers.user_commits, 1);
         let redo = 400 + self.random.below(4_000);
