@@ -13,7 +13,8 @@ use super::report::{Line, Report};
 use super::scan::{self, Found};
 use super::sessions::{CalibrateError, Calibration, Draft, Settings, head, plain, runs, strukt};
 use super::shot::{POINTED_BYTES, Shot, uint, word};
-use crate::blueprint::model::{ArrayLayout, Dictionaries, Field, Stored, Struct};
+use super::text::{is_text, text_at};
+use crate::blueprint::model::{Anchor, ArrayLayout, Dictionaries, Field, Stored, Struct};
 use crate::memory::AddressSpace;
 
 /// Shortest SQL text that is tried.
@@ -38,37 +39,17 @@ pub fn without_truth(
     pause: &mut dyn FnMut(),
 ) -> Result<Calibration, CalibrateError> {
     let began = Instant::now();
-    let mut report = Report::default();
-    let (found, bytes) = scan::ordinal_arrays(space);
-    report.bytes_read += bytes;
-    let array = the_array(found, &mut report)?;
-    let mut learner =
-        Learner::new(space, array.rows.clone()).ok_or(CalibrateError::NotRows(array.rows.len()))?;
-    for round in 0..rounds.max(1) {
-        if round > 0 {
-            pause();
-        }
-        // Without a truth to bracket there is nothing between the two shots.
-        let _: Result<_, CalibrateError> = learner.round(|| Ok(()));
-    }
-    report.rows = learner.rows.addrs.len();
-    report.row_bytes = learner.rows.len;
-    report.rounds = learner.rounds.len();
-    let mut ksuse = ordinal(&array, &mut report);
-    let structs = statements(&learner, settings.sql_id_of, &mut ksuse, &mut report);
-    texts(&learner, &mut report);
-    stamps(&learner, &mut report);
-    report.bytes_read += learner.bytes();
-    let (anchors, of_head, layout) = match array.counts.as_slice() {
-        [count] => head(array.pointer, *count),
-        _ => (
-            Vec::new(),
-            None,
-            ArrayLayout::Runs {
-                runs: runs(&array.rows),
-            },
-        ),
-    };
+    let mut proven = Blind::learn(space, &settings, rounds, pause)?;
+    texts(&proven.learner, &mut proven.report);
+    stamps(&proven.learner, &mut proven.report);
+    let (anchors, of_head, layout) = proven.head();
+    let Blind {
+        learner,
+        ksuse,
+        structs,
+        mut report,
+        ..
+    } = proven;
     let row = Struct {
         table: Some("X$KSUSE".into()),
         ..strukt("ksuse", learner.rows.len as u64, ksuse)
@@ -89,6 +70,74 @@ pub fn without_truth(
         blueprint: draft.blueprint(&settings),
         report,
     })
+}
+
+/// What the bytes have proven by themselves.
+pub struct Blind<'a> {
+    /// The rows, and all rounds.
+    pub learner: Learner<'a>,
+    /// The array.
+    pub array: Found,
+    /// Proven fields of the row.
+    pub ksuse: Vec<Field>,
+    /// The structure of a statement's handle, if it is proven.
+    pub structs: Vec<Struct>,
+    /// What there is to say of it.
+    pub report: Report,
+}
+
+impl<'a> Blind<'a> {
+    /// Finds the array, reads the rounds, proves what can be proven.
+    ///
+    /// # Errors
+    /// As [`without_truth`].
+    pub fn learn(
+        space: &'a dyn AddressSpace,
+        settings: &Settings,
+        rounds: usize,
+        pause: &mut dyn FnMut(),
+    ) -> Result<Blind<'a>, CalibrateError> {
+        let mut report = Report::default();
+        let (found, bytes) = scan::ordinal_arrays(space);
+        report.bytes_read += bytes;
+        let array = the_array(found, &mut report)?;
+        let mut learner = Learner::new(space, array.rows.clone())
+            .ok_or(CalibrateError::NotRows(array.rows.len()))?;
+        for round in 0..rounds.max(1) {
+            if round > 0 {
+                pause();
+            }
+            // Without a truth to bracket there is nothing between the two shots.
+            let _: Result<_, CalibrateError> = learner.round(|| Ok(()));
+        }
+        report.rows = learner.rows.addrs.len();
+        report.row_bytes = learner.rows.len;
+        report.rounds = learner.rounds.len();
+        let mut ksuse = ordinal(&array, &mut report);
+        let structs = statements(&learner, settings.sql_id_of, &mut ksuse, &mut report);
+        report.bytes_read += learner.bytes();
+        Ok(Blind {
+            learner,
+            array,
+            ksuse,
+            structs,
+            report,
+        })
+    }
+
+    /// The way to the rows: the array's head where its count is certain, else the rows themselves.
+    pub fn head(&self) -> (Vec<Anchor>, Option<Struct>, ArrayLayout) {
+        match self.array.counts.as_slice() {
+            [count] => head(self.array.pointer, *count),
+            _ => (
+                Vec::new(),
+                None,
+                ArrayLayout::Runs {
+                    runs: runs(&self.array.rows),
+                },
+            ),
+        }
+    }
 }
 
 /// The longest array whose rows hold their numbers; several different ones of that length can't be told apart.
@@ -426,18 +475,6 @@ fn quiet_rows(shot: &Shot) -> Vec<&[u8]> {
     (0..shot.len())
         .filter_map(|row| shot.row(row, None))
         .collect()
-}
-
-/// Printable ASCII or part of another character; 0xff and 0xfe are in no UTF-8 text, but in many a number for "none".
-fn is_text(byte: u8) -> bool {
-    matches!(byte, 0x20..=0x7e | 0xa0..=0xfd)
-}
-
-/// The NUL-ended text of three characters or more that begins at `offset`.
-fn text_at(row: &[u8], offset: usize) -> Option<&[u8]> {
-    let rest = row.get(offset..)?;
-    let end = rest.iter().position(|b| !is_text(*b))?;
-    (end >= 3).then(|| &rest[..end])
 }
 
 /// Words that are times of the recent past in all rows, zero apart.

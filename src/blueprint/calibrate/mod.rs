@@ -11,14 +11,17 @@
 pub mod ask;
 pub mod blind;
 pub mod learner;
+pub mod prior;
 pub mod report;
 pub mod scan;
 pub mod sessions;
 pub mod shot;
+pub mod text;
 pub mod truth;
 
 pub use blind::without_truth;
 pub use learner::{Learned, Learner};
+pub use prior::{Prior, with_prior};
 pub use report::{Line, Report};
 pub use sessions::{CalibrateError, Calibration, Settings, with_truth};
 pub use truth::{Shape, Spec, Spool, TruthError};

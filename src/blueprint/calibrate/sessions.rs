@@ -70,6 +70,11 @@ pub enum CalibrateError {
         "no pointer in the first region leads to an array of rows that hold their own numbers; is this an instance's SGA?"
     )]
     NoArray,
+    /// The prior says nothing of session rows.
+    #[error(
+        "the prior {0} describes no session rows; give the blueprint of a neighbouring release"
+    )]
+    PriorWithoutRows(String),
     /// Several arrays look alike.
     #[error(
         "several arrays of the same length hold rows with their own numbers: give a truth spool"
