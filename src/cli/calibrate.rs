@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::args::{CalibrateArgs, Format};
 use super::{Exit, Failure};
 
-use crate::blueprint::calibrate::sessions::TRUTH_FILES;
+use crate::blueprint::calibrate::calibration::TRUTH_FILES;
+use crate::blueprint::calibrate::prior::fill;
 use crate::blueprint::calibrate::{
     CalibrateError, Calibration, Prior, Settings, Shape, Spec, Spool, with_prior, with_truth,
     without_truth,
@@ -75,7 +76,11 @@ pub fn run(args: &CalibrateArgs) -> Result<Exit, Failure> {
                 }
                 Ok(Spool::read(truth, &TRUTH_FILES)?)
             };
-            with_truth(&*space, settings, rounds.into(), &mut told)?
+            let mut learned = with_truth(&*space, settings, rounds.into(), &mut told)?;
+            if let Some(prior) = &prior {
+                fill(&mut learned, prior);
+            }
+            learned
         }
         None => {
             let mut pause = || std::thread::sleep(args.interval);

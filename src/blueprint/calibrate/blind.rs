@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::ask::{Form, Question, Verdict, Want, ask};
-use super::learner::{Learner, Proof, text_runs};
+use super::calibration::{CalibrateError, Calibration, Settings};
+use super::character;
+use super::compose::{Draft, SESSIONS, head, plain, runs, strukt};
+use super::learner::{Learner, Proof};
+use super::pointed::text_runs;
 use super::report::{Line, Report};
 use super::scan::{self, Found};
-use super::sessions::{CalibrateError, Calibration, Draft, Settings, head, plain, runs, strukt};
-use super::shot::{POINTED_BYTES, Shot, uint, word};
-use super::text::{is_text, text_at};
+use super::shot::{POINTED_BYTES, uint, word};
 use crate::blueprint::model::{Anchor, ArrayLayout, Dictionaries, Field, Stored, Struct};
 use crate::memory::AddressSpace;
 
@@ -21,12 +23,6 @@ use crate::memory::AddressSpace;
 const SHORTEST_SQL: usize = 8;
 /// Rows by which a text's place must be proven.
 const FEWEST_PROOFS: usize = 3;
-/// Rows by which text is recognised.
-const FEWEST_TEXTS: usize = 6;
-/// Seconds that a stamp may be older than the newest ones.
-const RECENT: i64 = 120;
-/// Seconds that any stamp may be old.
-const OLD: i64 = 400 * 86_400;
 
 /// Learns what the memory proves by itself; `pause` is called between the rounds.
 ///
@@ -40,8 +36,8 @@ pub fn without_truth(
 ) -> Result<Calibration, CalibrateError> {
     let began = Instant::now();
     let mut proven = Blind::learn(space, &settings, rounds, pause)?;
-    texts(&proven.learner, &mut proven.report);
-    stamps(&proven.learner, &mut proven.report);
+    proven.by_character(space);
+    proven.unnamed();
     let (anchors, of_head, layout) = proven.head();
     let Blind {
         learner,
@@ -125,10 +121,22 @@ impl<'a> Blind<'a> {
         })
     }
 
+    /// Adds what only one place looks like.
+    pub fn by_character(&mut self, space: &dyn AddressSpace) {
+        let found = character::named(space, &self.learner, &mut self.report);
+        self.ksuse.extend(found);
+    }
+
+    /// Reports what is known as text or time, but not by name.
+    pub fn unnamed(&mut self) {
+        character::texts(&self.learner, &mut self.report);
+        character::stamps(&self.learner, &mut self.report);
+    }
+
     /// The way to the rows: the array's head where its count is certain, else the rows themselves.
     pub fn head(&self) -> (Vec<Anchor>, Option<Struct>, ArrayLayout) {
         match self.array.counts.as_slice() {
-            [count] => head(self.array.pointer, *count),
+            [count] => head(&SESSIONS, self.array.pointer, *count),
             _ => (
                 Vec::new(),
                 None,
@@ -187,7 +195,7 @@ fn ordinal(array: &Found, report: &mut Report) -> Vec<Field> {
     })
 }
 
-fn line(field: &str, offsets: &BTreeSet<u32>, agree: u32, distinct: usize) -> Line {
+pub(super) fn line(field: &str, offsets: &BTreeSet<u32>, agree: u32, distinct: usize) -> Line {
     let unique = offsets.len() == 1;
     Line {
         strukt: "ksuse".into(),
@@ -413,99 +421,4 @@ fn handle_fields(learner: &Learner<'_>, s: &Statement, report: &mut Report) -> V
         .remarks
         .push(format!("kglhd.text at {}: {evidence}", s.text));
     fields
-}
-
-/// Bytes at which text begins in some rows and never anything else: columns of text whose names can't be known.
-fn texts(learner: &Learner<'_>, report: &mut Report) {
-    let Some(shots) = learner.rounds.last() else {
-        return;
-    };
-    let rows: Vec<&[u8]> = quiet_rows(&shots.after);
-    let mut found = BTreeSet::new();
-    let mut skip = 0;
-    for offset in 0..learner.rows.len {
-        if offset < skip {
-            continue;
-        }
-        let values: BTreeSet<&[u8]> = rows.iter().filter_map(|row| text_at(row, offset)).collect();
-        let (mut texts, mut others, mut joined, mut single, mut later) = (0, 0, 0, 0, 0);
-        for row in &rows {
-            later += usize::from(!is_text(row[offset]) && text_at(row, offset + 1).is_some());
-            match row[offset] {
-                0 => {}
-                b if !is_text(b) => others += 1,
-                _ if row.get(offset + 1).is_none_or(|b| !is_text(*b)) => single += 1,
-                _ if text_at(row, offset).is_none() => {}
-                _ => {
-                    texts += 1;
-                    joined += usize::from(offset > 0 && is_text(row[offset - 1]));
-                }
-            }
-        }
-        // The byte in front may be a number's; inside a text it is always text.
-        let apart = single * 20 <= texts && later * 20 <= texts && joined * 10 < texts * 9;
-        if values.len() >= 2 && texts >= FEWEST_TEXTS && others == 0 && apart {
-            found.insert(offset as u32);
-            let longest = values.iter().map(|v| v.len()).max().unwrap_or(0);
-            skip = offset + longest;
-        }
-    }
-    for offset in &found {
-        let at = *offset as usize;
-        let values: BTreeSet<&[u8]> = rows.iter().filter_map(|row| text_at(row, at)).collect();
-        let mut line = line(
-            "(text)",
-            &BTreeSet::from([*offset]),
-            values.len() as u32,
-            values.len(),
-        );
-        line.verdict = "ambiguous";
-        line.offset = None;
-        line.alternatives = vec![*offset];
-        line.stored = "text".into();
-        report.lines.push(line);
-    }
-    report.remarks.push(format!(
-        "{} places hold text: which column is which only a truth or a neighbouring blueprint can tell",
-        found.len()
-    ));
-}
-
-fn quiet_rows(shot: &Shot) -> Vec<&[u8]> {
-    (0..shot.len())
-        .filter_map(|row| shot.row(row, None))
-        .collect()
-}
-
-/// Words that are times of the recent past in all rows, zero apart.
-fn stamps(learner: &Learner<'_>, report: &mut Report) {
-    let Some(shots) = learner.rounds.last() else {
-        return;
-    };
-    let now = jiff::Timestamp::now().as_second();
-    let rows = quiet_rows(&shots.after);
-    for offset in (0..learner.rows.len.saturating_sub(3)).step_by(4) {
-        let values: BTreeSet<i64> = rows
-            .iter()
-            .filter_map(|row| uint(row, offset, 4))
-            .filter(|v| *v != 0)
-            .map(|v| v as i64)
-            .collect();
-        let (Some(first), Some(last)) = (values.first(), values.last()) else {
-            continue;
-        };
-        if *first > now - OLD && *last <= now + 1 && *last > now - RECENT {
-            let mut line = line(
-                "(time)",
-                &BTreeSet::from([offset as u32]),
-                values.len() as u32,
-                values.len(),
-            );
-            line.verdict = "ambiguous";
-            line.offset = None;
-            line.alternatives = vec![offset as u32];
-            line.stored = "epoch4".into();
-            report.lines.push(line);
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! Learning with a neighbouring release's blueprint: members kept their order, and most of them their neighbours.
 //!
 //! What the bytes prove by themselves (slot number, both statements) says for sure how far those members moved. The
-//! others are placed between them: by how their bytes look over all rows and rounds ([`sight`], [`looks`]), and by the
+//! others are placed between them: by how their bytes look over all rows and rounds ([`super::sight`], [`super::looks`]), and by the
 //! distances that neighbours keep ([`align`]). What isn't clearly better than all else is reported as ambiguous and left
 //! out. What the prior says besides is taken over where this memory agrees ([`carry`]).
 //!
@@ -9,18 +9,19 @@
 
 pub mod align;
 mod carry;
-mod looks;
+mod fill;
 mod place;
-pub mod sight;
 
 use std::time::Instant;
 
 use super::blind::Blind;
+use super::calibration::{CalibrateError, Calibration, Settings};
+use super::compose::{Draft, strukt};
 use super::report::Line;
-use super::sessions::{CalibrateError, Calibration, Draft, Settings, strukt};
 use crate::blueprint::model::{Blueprint, Confidence, Field, Source, SourceKind, Struct};
 use crate::memory::AddressSpace;
 
+pub use fill::fill;
 pub use place::{Placed, Verdict};
 
 /// Id of the prior among a blueprint's sources.
@@ -96,7 +97,10 @@ pub fn with_prior(
     let placed = place::place(space, &proven, old);
     let mut ksuse = std::mem::take(&mut proven.ksuse);
     proven.report.remarks.extend(placed.remarks.clone());
-    for one in &placed.fields {
+    if !placed.is_neighbour {
+        proven.unnamed();
+    }
+    for one in placed.fields.iter().filter(|_| placed.is_neighbour) {
         proven.report.lines.push(line(one));
         if let Some((offset, why)) = one.certain() {
             ksuse.push(prior.moved(&one.field, offset, why));

@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::blind::Blind;
+use super::super::looks::{self, Look, Place};
 use super::super::shot::uint;
+use super::super::sight::Sight;
 use super::align::{self, Fate, Part};
-use super::looks::{self, Look, Place};
-use super::sight::Sight;
 use crate::blueprint::model::{Field, Stored, Struct};
 use crate::memory::AddressSpace;
 
@@ -176,7 +176,7 @@ fn range(old: &Struct, row_bytes: usize) -> (i64, usize) {
 }
 
 /// Whether the proven members are in the prior's order and mostly at its distances.
-fn neighbourhood(old: &Struct, known: &BTreeMap<&str, Place>) -> Result<(), String> {
+pub(super) fn neighbourhood(old: &Struct, known: &BTreeMap<&str, Place>) -> Result<(), String> {
     let mut pairs: Vec<(u64, usize)> = old
         .fields
         .iter()

@@ -3,12 +3,12 @@
 //!
 //! One table, from public facts: the decodes in the texts of GV$SESSION (KSUSEFLG & 19, KSUSEIDL, 65535 for no child
 //! cursor, KSUSETIM), V$SESSION_WAIT (SEQ# rises with each wait; EVENT# is an index), and which columns describe the
-//! statement at KSUSESQL or KSUSEPSQ and so are zero without one. Not for: searching, that is [`super::align`]; nor for
+//! statement at KSUSESQL or KSUSEPSQ and so are zero without one. Not for: searching, that is for their callers; nor for
 //! the stored types, which [`super::sight`] judges by themselves.
 
-use super::super::shot::{uint, word};
-use super::super::text::text_at;
+use super::shot::{uint, word};
 use super::sight::{FEW, Sight, Tally};
+use super::text::text_at;
 
 /// A way to look that a stored type doesn't tell. Names are fields whose places must be known first.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,8 @@ pub enum Look {
     BusyWith(&'static str),
     /// A counter: where it changes, it rises by little.
     Rises,
+    /// A number that seldom changes, and then rises by little.
+    RisesSeldom,
     /// A small number below this that is never alone in changing: this counter does too.
     MovesWith(&'static str, u64),
     /// As [`Look::MovesWith`] without a bound.
@@ -37,13 +39,15 @@ pub enum Look {
     NullWith(&'static str, u64),
     /// The address of something of the same kind: the word there at the same offset is null, or once more such.
     Owner,
+    /// In rows that count, mostly the same address as there.
+    SameAs(&'static str),
     /// In rows that count a different address in each, and steady.
     OwnMemory,
 }
 
 use Look::{
     BusyWith, Classes, FollowsCounter, GoesWith, Identity, Marks, Microseconds, MovesWith,
-    NullWith, OwnMemory, Owner, Rises, ZeroWith,
+    NullWith, OwnMemory, Owner, Rises, RisesSeldom, SameAs, ZeroWith,
 };
 
 /// Wait events that any release has at most (23.5 has 2,289).
@@ -68,6 +72,8 @@ const LOOKS: &[(&str, Look)] = &[
     ("KSUSESER", Identity),
     ("KSUSEFLG", Classes(19, &[0, 1, 2, 17])),
     ("KSUSEIDL", BusyWith("KSUSESQL")),
+    // The creator's process is the session's, but for migrated and recursive ones.
+    ("KSUSECRE", SameAs("owner")),
     ("KSUSESCH", NullWith("KSUSESQL", 65_535)),
     ("KSUSESPH", ZeroWith("KSUSESQL")),
     ("KSUSEFULLSPH", ZeroWith("KSUSESQL")),
@@ -93,14 +99,20 @@ pub fn companion(look: Look) -> Option<&'static str> {
         | MovesWith(field, _)
         | FollowsCounter(field)
         | GoesWith(field)
+        | SameAs(field)
         | ZeroWith(field)
         | NullWith(field, _) => Some(field),
-        Classes(..) | Rises | Microseconds | Identity | Owner | OwnMemory => None,
+        Classes(..) | Rises | RisesSeldom | Microseconds | Identity | Owner | OwnMemory => None,
     }
 }
 
 /// A known field: offset and bytes.
 pub type Place = (usize, usize);
+
+/// How well the bytes at a place look like the field of this name; 0 when it has no look of its own.
+pub fn score_of(sight: &Sight<'_>, field: &str, place: Place, other: Option<Place>) -> f64 {
+    look_of(field).map_or(0.0, |look| score(sight, look, place, other))
+}
 
 /// How well `width` bytes at `at` look like that; `other` is the place of the companion. 0 when nothing can be said.
 pub fn score(sight: &Sight<'_>, look: Look, (at, width): Place, other: Option<Place>) -> f64 {
@@ -112,7 +124,8 @@ pub fn score(sight: &Sight<'_>, look: Look, (at, width): Place, other: Option<Pl
         Classes(mask, among) => classes(sight, at, width, mask, among),
         Marks(_, bits) => marks(sight, at, width, other, bits),
         BusyWith(_) => busy_with(sight, at, width, other),
-        Rises => rises(sight, at, width),
+        Rises => rises(sight, at, width, 4 * FEW),
+        RisesSeldom => rises(sight, at, width, FEW),
         MovesWith(_, below) => moves_with(sight, at, width, other, Some(below)),
         FollowsCounter(_) => moves_with(sight, at, width, other, None),
         Microseconds => microseconds(sight, at),
@@ -120,6 +133,7 @@ pub fn score(sight: &Sight<'_>, look: Look, (at, width): Place, other: Option<Pl
         GoesWith(_) => goes_with(sight, at, width, other),
         ZeroWith(_) => null_with(sight, at, width, other, 0),
         NullWith(_, null) => null_with(sight, at, width, other, null),
+        SameAs(_) => same_as(sight, at, width, other),
         Owner => owner(sight, at),
         OwnMemory => own_memory(sight, at),
     }
@@ -187,7 +201,7 @@ fn busy_with(sight: &Sight<'_>, at: usize, width: usize, other: Place) -> f64 {
     }
 }
 
-fn rises(sight: &Sight<'_>, at: usize, width: usize) -> f64 {
+fn rises(sight: &Sight<'_>, at: usize, width: usize, enough: usize) -> f64 {
     if !sight.is_busy(at, width) {
         return -1.0;
     }
@@ -202,7 +216,7 @@ fn rises(sight: &Sight<'_>, at: usize, width: usize) -> f64 {
     match (little.yes + little.no, little.share()) {
         (0, _) => -1.0,
         (_, share) if share < 0.9 => -6.0,
-        (n, _) if n >= 4 * FEW => 6.0,
+        (n, _) if n >= enough => 6.0,
         _ => 0.0,
     }
 }
@@ -302,6 +316,18 @@ fn null_with(sight: &Sight<'_>, at: usize, width: usize, other: Place, null: u64
         .map(|row| (value(row, (at, width)) == null, value(row, other) == 0));
     // What a session left behind, or has from elsewhere, is no contradiction worth much.
     agreement(both, 0.85, 6.0).unwrap_or(0.0).max(-2.0)
+}
+
+fn same_as(sight: &Sight<'_>, at: usize, width: usize, other: Place) -> f64 {
+    let mut same = Tally::default();
+    for row in sight.used() {
+        same.count(value(row, (at, width)) == value(row, other) && value(row, other) != 0);
+    }
+    match same.share() {
+        _ if same.yes + same.no < FEW => 0.0,
+        share if share >= 0.7 => 6.0,
+        _ => -1.0,
+    }
 }
 
 fn owner(sight: &Sight<'_>, at: usize) -> f64 {

@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::shot::{Round, uint, word};
-use super::super::text::{goes_on, is_text, text_at};
+use super::shot::{Round, uint, word};
+use super::text::{goes_on, is_text, text_at};
 use crate::memory::{AddressSpace, TargetAddr};
 
 /// Rounds whose rows are looked at one by one; changes are looked for in all.
-const LOOKED_AT: usize = 4;
+const LOOKED_AT: usize = 8;
 /// Seconds that a stamp may be old.
 const OLD: i64 = 400 * 86_400;
 /// Fewest rows that make a pattern.
