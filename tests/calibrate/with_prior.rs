@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use crate::support::{Sim, end, json, sgascope};
-use crate::with_truth::offsets_are_true;
+use crate::with_truth::{self, offsets_are_true, passes_check};
 
 /// What must be known in the end.
 const COLUMNS: [&str; 7] = [
@@ -139,13 +139,7 @@ fn seed(seed: u64) {
         let claimed = line["verdict"] == "learned";
         assert_eq!(claimed, line["offset"].is_u64(), "seed {seed}: {line}");
     }
-    let file = sim.file("learned.json").display().to_string();
-    let check = sgascope(["blueprint", "check", &file]);
-    assert!(
-        check.status.success(),
-        "{}",
-        String::from_utf8_lossy(&check.stdout)
-    );
+    passes_check(&sim);
     let both = dump(&sim);
     same(&both, &COLUMNS, seed);
     texts_are_right(&both, seed);
@@ -202,6 +196,33 @@ fn a_prior_without_event_names_gives_their_numbers() {
     let sources = blueprint["sources"].as_array().unwrap();
     let prior = sources.iter().find(|s| s["kind"] == "prior").unwrap();
     assert_eq!(prior["sha256"].as_str().unwrap().len(), 64);
+}
+
+/// With a truth besides, the prior only fills gaps between members that moved alike.
+#[test]
+fn a_truth_learns_and_the_prior_fills_in() {
+    let args = [
+        "--sessions",
+        "160",
+        "--processes",
+        "130",
+        "--rate",
+        "100",
+        "--seed",
+        "56",
+        "--shift-blocks",
+        "56",
+        "--no-executable",
+        "--scripted",
+    ];
+    let sim = Sim::start("CLP56", &args);
+    let report = with_truth::learn(&sim, SHIPPED);
+    let blueprint = sim.json_file("learned.json");
+    offsets_are_true(&blueprint, &sim.json_file("layout.json"));
+    passes_check(&sim);
+    let fields = blueprint["structs"][0]["fields"].as_array().unwrap();
+    let of = |source: &str| fields.iter().filter(|f| f["source"] == source).count();
+    assert!(of("prior") > 0 && of("calibration") > 60, "{report:#}");
 }
 
 /// A layout in another order is noticed: nothing but what the bytes prove is claimed.

@@ -39,7 +39,8 @@ fn start(seed: u64) -> Sim {
     Sim::start(&format!("CLT{seed}"), &args)
 }
 
-fn learn(sim: &Sim) -> Value {
+/// Learns with truth, and a prior or `auto` for none.
+pub fn learn(sim: &Sim, prior: &str) -> Value {
     let truth = sim.file("truth");
     let command = format!(
         "{} truth-spool --dir {} -o {}",
@@ -56,6 +57,8 @@ fn learn(sim: &Sim) -> Value {
         "calibrate",
         "-I",
         &sim.sid,
+        "--blueprint",
+        prior,
         "--truth",
         &truth,
         "--truth-command",
@@ -150,17 +153,8 @@ pub fn offsets_are_true(blueprint: &Value, layout: &Value) {
     assert_eq!(ksuse["size"], layout["session"]["stride"]);
 }
 
-fn seed(seed: u64) {
-    let sim = start(seed);
-    let report = learn(&sim);
-    assert!(
-        report["seconds"].as_f64().unwrap() < 60.0
-            && report["bytes_read"].as_u64().unwrap() > 1 << 20
-    );
-    let blueprint = sim.json_file("learned.json");
-    offsets_are_true(&blueprint, &sim.json_file("layout.json"));
-    let of_processes = processes_are_true(&blueprint, &sim.json_file("layout.json"));
-    assert!(of_processes >= 8, "seed {seed}: {blueprint:#}");
+/// `blueprint check` finds nothing wrong with what was learned.
+pub fn passes_check(sim: &Sim) {
     let file = sim.file("learned.json").display().to_string();
     let check = sgascope(["blueprint", "check", &file]);
     assert!(
@@ -169,7 +163,22 @@ fn seed(seed: u64) {
         String::from_utf8_lossy(&check.stdout),
         end(&check)
     );
+}
+
+fn seed(seed: u64) {
+    let sim = start(seed);
+    let report = learn(&sim, "auto");
+    assert!(
+        report["seconds"].as_f64().unwrap() < 60.0
+            && report["bytes_read"].as_u64().unwrap() > 1 << 20
+    );
+    let blueprint = sim.json_file("learned.json");
+    offsets_are_true(&blueprint, &sim.json_file("layout.json"));
+    let of_processes = processes_are_true(&blueprint, &sim.json_file("layout.json"));
+    assert!(of_processes >= 8, "seed {seed}: {blueprint:#}");
+    passes_check(&sim);
     sim.pause();
+    let file = sim.file("learned.json").display().to_string();
     let dump = json(&sgascope([
         "dump",
         "-I",

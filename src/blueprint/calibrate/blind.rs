@@ -373,6 +373,29 @@ fn follows(learner: &Learner<'_>, one: &Statement, other: &Statement) -> Option<
     match tally {
         [a, b] if a >= FEWEST_PROOFS && a > 3 * b => Some(0),
         [a, b] if b >= FEWEST_PROOFS && b > 3 * a => Some(1),
+        _ => rests(learner, one, other),
+    }
+}
+
+/// A session at rest has no current statement and keeps the previous one (SQL_ID and PREV_SQL_ID of V$SESSION).
+fn rests(learner: &Learner<'_>, one: &Statement, other: &Statement) -> Option<usize> {
+    let mut tally = [0usize, 0];
+    for shots in &learner.rounds {
+        for slot in (0..shots.after.len()).filter(|slot| shots.is_quiet(*slot)) {
+            let Some(row) = shots.after.row(slot, None) else {
+                continue;
+            };
+            match [one, other].map(|s| word(row, s.via as usize)) {
+                [0, b] if b != 0 => tally[0] += 1,
+                [a, 0] if a != 0 => tally[1] += 1,
+                _ => {}
+            }
+        }
+    }
+    let clearly = |a: usize, b: usize| a >= 10 * FEWEST_PROOFS && a > 5 * b;
+    match tally {
+        [a, b] if clearly(a, b) => Some(0),
+        [a, b] if clearly(b, a) => Some(1),
         _ => None,
     }
 }

@@ -157,7 +157,8 @@ pub(super) fn strukt(name: &str, size: u64, fields: Vec<Field>) -> Struct {
     }
 }
 
-pub(super) fn plain(name: &str, offset: u64, size: u64, stored: Stored, evidence: &str) -> Field {
+/// A field that calibration has proven.
+pub(crate) fn plain(name: &str, offset: u64, size: u64, stored: Stored, evidence: &str) -> Field {
     Field {
         name: name.into(),
         offset,

@@ -6,6 +6,8 @@
 //! statement at KSUSESQL or KSUSEPSQ and so are zero without one. Not for: searching, that is for their callers; nor for
 //! the stored types, which [`super::sight`] judges by themselves.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::shot::{uint, word};
 use super::sight::{FEW, Sight, Tally};
 use super::text::text_at;
@@ -52,6 +54,9 @@ use Look::{
 
 /// Wait events that any release has at most (23.5 has 2,289).
 const EVENTS: u64 = 4096;
+
+/// Different values of a word of flags at most.
+const MOST_FLAGS: usize = 64;
 
 /// Fields and their looks.
 const LOOKS: &[(&str, Look)] = &[
@@ -144,20 +149,24 @@ fn value(row: &[u8], (at, width): Place) -> u64 {
 }
 
 fn classes(sight: &Sight<'_>, at: usize, width: usize, mask: u64, among: &[u64]) -> f64 {
-    let mut seen: Vec<usize> = vec![0; among.len()];
-    let mut good = Tally::default();
+    let mut values: BTreeMap<u64, usize> = BTreeMap::new();
     for row in sight.rows() {
-        let class = among
-            .iter()
-            .position(|c| value(row, (at, width)) & mask == *c);
+        *values.entry(value(row, (at, width))).or_default() += 1;
+    }
+    let mut seen: Vec<usize> = vec![0; among.len()];
+    // Each value counts once: most rows may rest on one that suits by chance.
+    let mut good = Tally::default();
+    for (value, rows) in &values {
+        let class = among.iter().position(|c| value & mask == *c);
         good.count(class.is_some());
         if let Some(class) = class {
-            seen[class] += 1;
+            seen[class] += rows;
         }
     }
-    let kinds = among.iter().zip(&seen).filter(|(c, n)| **c != 0 && **n > 0);
+    let kinds = among.iter().zip(&seen).filter(|(c, n)| **c != 0 && **n > 1);
     match (good.share(), kinds.count()) {
-        (share, _) if share < 0.99 => -8.0,
+        (share, _) if share < 0.98 => -8.0,
+        _ if values.len() > MOST_FLAGS => -4.0,
         (_, 3..) => 9.0,
         (_, 2) => 3.0,
         (_, 1) => 0.0,
@@ -244,7 +253,7 @@ fn moves_with(sight: &Sight<'_>, at: usize, width: usize, other: Place, below: O
 fn microseconds(sight: &Sight<'_>, at: usize) -> f64 {
     let mut zero = Tally::default();
     let mut good = Tally::default();
-    let mut kinds = std::collections::BTreeSet::new();
+    let mut kinds = BTreeSet::new();
     for row in sight.used() {
         let micros = value(row, (at, 4)) as u32 as i32;
         good.count(micros >= -2);
@@ -286,15 +295,15 @@ fn goes_with(sight: &Sight<'_>, at: usize, width: usize, other: Place) -> f64 {
     if !sight.is_busy(at, width) {
         return -1.0;
     }
-    let mut all = std::collections::BTreeMap::new();
+    let mut all = BTreeMap::new();
     for row in sight.used() {
         if let Some(text) = text_at(&row[..(other.0 + other.1).min(row.len())], other.0) {
             *all.entry((value(row, (at, width)), text)).or_insert(0usize) += 1;
         }
     }
     let rows: usize = all.values().sum();
-    let mut texts: std::collections::BTreeMap<&[u8], usize> = Default::default();
-    let mut numbers: std::collections::BTreeMap<u64, usize> = Default::default();
+    let mut texts: BTreeMap<&[u8], usize> = Default::default();
+    let mut numbers: BTreeMap<u64, usize> = Default::default();
     for ((number, text), n) in &all {
         let most = texts.entry(text).or_default();
         *most = (*most).max(*n);

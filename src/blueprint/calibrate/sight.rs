@@ -356,3 +356,60 @@ pub fn is_date(bytes: &[u8]) -> bool {
         && (1..=60).contains(&minute)
         && (1..=60).contains(&second)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blueprint::calibrate::shot::{Rows, Shot};
+    use crate::memory::BytesSpace;
+
+    const BASE: u64 = 0x1_0000;
+    const ROW: usize = 64;
+
+    /// Rows of a text at 8 (16 bytes) with its length at 24, a date at 33, the row's own address at 40, and text only
+    /// at 48.
+    fn memory(rows: usize) -> BytesSpace {
+        let mut bytes = vec![0u8; rows * ROW];
+        for (i, row) in bytes.chunks_exact_mut(ROW).enumerate() {
+            let text = format!("NAME{}", "X".repeat(i % 5));
+            row[8..8 + text.len()].copy_from_slice(text.as_bytes());
+            row[24] = text.len() as u8;
+            row[33..40].copy_from_slice(&[120, 123, 8, 4, 16, 19, 51]);
+            let own = BASE + (i * ROW) as u64;
+            row[40..48].copy_from_slice(&own.to_le_bytes());
+            row[48..52].copy_from_slice(b"TEXT");
+        }
+        BytesSpace::new(vec![(TargetAddr(BASE), bytes)]).unwrap()
+    }
+
+    #[test]
+    fn places_look_like_what_they_are() {
+        let space = memory(40);
+        let rows = Rows {
+            addrs: (0..40).map(|i| TargetAddr(BASE + i * ROW as u64)).collect(),
+            len: ROW,
+        };
+        let shot = || Shot::take(&space, &rows, false);
+        let rounds = [Round::new(shot(), shot())];
+        let sight = Sight::new(&space, &rounds, ROW);
+        assert!(sight.text(8, 16) > 10.0, "with its length behind it");
+        assert!(sight.text(9, 15) < 0.0, "inside a text");
+        assert!(sight.text(7, 16) < 0.0, "in front of a text");
+        assert!(sight.text(8, 4) < 0.0, "the text is longer");
+        assert!((0.0..5.0).contains(&sight.text(48, 8)), "no length");
+        assert!(sight.date(33) > 5.0 && sight.date(32) < 0.0);
+        assert!(sight.address(40) > 0.0 && sight.address(8) < 0.0);
+        assert!(sight.number(48, 4) < 0.0, "text");
+        assert!(sight.number(40, 4) < 0.0, "part of an address");
+        assert_eq!(sight.number(24, 1), 0.0);
+        assert_eq!(sight.address(56), 0.0, "nothing there");
+    }
+
+    #[test]
+    fn dates() {
+        // A public 19c row dump: 2023-08-04 15:18:50.
+        assert!(is_date(&[0x78, 0x7b, 0x08, 0x04, 0x10, 0x13, 0x33]));
+        assert!(!is_date(&[0x78, 0x7b, 0x0d, 0x04, 0x10, 0x13, 0x33]));
+        assert!(!is_date(b"ABCDEFG"));
+    }
+}

@@ -402,13 +402,13 @@ impl Work<'_> {
             ));
             return;
         }
-        let names = words.events.clone();
-        let same = names
+        let anchor = base.anchor.clone();
+        let same = words
+            .events
             .iter()
             .zip(0..)
-            .filter(|(e, i)| live(*i) == Some(e.wait_class_no.into()));
-        let same = same.count();
-        let anchor = base.anchor.clone();
+            .filter(|(e, i)| live(*i) == Some(e.wait_class_no.into()))
+            .count();
         self.out.dictionaries.wait_classes = words.wait_classes.clone();
         let why = format!("the first {SOME_EVENTS} rows hold wait classes");
         let taken = [self.taken(&holder, &why), self.taken(&row, &why)];
@@ -418,6 +418,12 @@ impl Work<'_> {
             accept: array.accept.or(Some(Accept::NameTable)),
             ..array
         });
+        self.event_names(&anchor, same);
+    }
+
+    /// Names of events, of which `same` have the wait class of the live table's entry.
+    fn event_names(&mut self, anchor: &str, same: usize) {
+        let names = self.old().dictionaries.events.clone();
         if names.is_empty() {
             self.remark(format!("{anchor} holds: a table of wait events is there"));
         } else if same == names.len() {
