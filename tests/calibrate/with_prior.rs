@@ -81,7 +81,7 @@ fn learn(sim: &Sim, prior: &str) -> Value {
         "--blueprint",
         prior,
         "--rounds",
-        "16",
+        "20",
         "--interval",
         "150ms",
         "-o",

@@ -23,6 +23,8 @@ const FEWEST_TEXTS: usize = 6;
 const RECENT: i64 = 120;
 /// Seconds that any stamp may be old.
 const OLD: i64 = 400 * 86_400;
+/// Bytes in front of a text that are taken for the end of a number at most.
+const MOST_ALIKE: usize = 7;
 /// Score from which a place looks like a member.
 const LOOKS_SO: f64 = 5.0;
 /// Words of a structure of counters that rise in some row.
@@ -46,7 +48,9 @@ pub(super) fn named(
         return found.fields;
     };
     let flags = found.places(1, |s, at| {
-        looks::score_of(s, "KSSPAFLG", (at, 1), Some(kind))
+        let score = looks::score_of(s, "KSSPAFLG", (at, 1), Some(kind));
+        // A constant of sessions in use marks them too, but stays when they are gone.
+        if score >= looks::EXACTLY { score } else { 0.0 }
     });
     let flag = found.settle("KSSPAFLG", 1, Stored::Uint, &flags);
     let value = |row: &[u8], place: Place| uint(row, place.0, place.1).unwrap_or(0);
@@ -208,7 +212,7 @@ pub(super) fn texts(learner: &Learner<'_>, report: &mut Report) {
         );
         line.verdict = "ambiguous";
         line.offset = None;
-        line.alternatives = vec![*offset];
+        line.alternatives = beginnings(&values, *offset);
         line.stored = "text".into();
         report.lines.push(line);
     }
@@ -216,6 +220,17 @@ pub(super) fn texts(learner: &Learner<'_>, report: &mut Report) {
         "{} places hold text: which column is which only a truth or a neighbouring blueprint can tell",
         found.len()
     ));
+}
+
+/// Where texts found at `offset` may begin: while all of them begin with the same few bytes, those may be the end of a
+/// number in front that happens to be printable (the second of a date, say).
+fn beginnings(values: &BTreeSet<&[u8]>, offset: u32) -> Vec<u32> {
+    let alike = |i: &usize| {
+        let bytes: BTreeSet<u8> = values.iter().filter_map(|v| v.get(*i)).copied().collect();
+        bytes.len() <= 2
+    };
+    let more = (0..MOST_ALIKE).take_while(alike).count() as u32;
+    (offset..=offset + more).collect()
 }
 
 fn quiet_rows(shot: &Shot) -> Vec<&[u8]> {

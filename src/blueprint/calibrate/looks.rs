@@ -58,6 +58,9 @@ const EVENTS: u64 = 4096;
 /// Different values of a word of flags at most.
 const MOST_FLAGS: usize = 64;
 
+/// Score of a bit that is set where it should be, and nowhere else.
+pub const EXACTLY: f64 = 12.0;
+
 /// Fields and their looks.
 const LOOKS: &[(&str, Look)] = &[
     ("KSSPAFLG", Marks("KSUSEFLG", 3)),
@@ -129,7 +132,7 @@ pub fn score(sight: &Sight<'_>, look: Look, (at, width): Place, other: Option<Pl
         Classes(mask, among) => classes(sight, at, width, mask, among),
         Marks(_, bits) => marks(sight, at, width, other, bits),
         BusyWith(_) => busy_with(sight, at, width, other),
-        Rises => rises(sight, at, width, 4 * FEW),
+        Rises => rises(sight, at, width, 2 * FEW),
         RisesSeldom => rises(sight, at, width, FEW),
         MovesWith(_, below) => moves_with(sight, at, width, other, Some(below)),
         FollowsCounter(_) => moves_with(sight, at, width, other, None),
@@ -190,11 +193,17 @@ fn agreement(both: impl Iterator<Item = (bool, bool)>, share: f64, top: f64) -> 
 }
 
 fn marks(sight: &Sight<'_>, at: usize, width: usize, other: Place, bits: u64) -> f64 {
-    let both = sight.rows().map(|row| {
-        let (is, should) = (value(row, (at, width)) & 1, value(row, other) & bits);
-        (is != 0, should != 0)
-    });
-    agreement(both, 0.98, 9.0).unwrap_or(0.0)
+    let both = || {
+        sight.rows().map(|row| {
+            let (is, should) = (value(row, (at, width)) & 1, value(row, other) & bits);
+            (is != 0, should != 0)
+        })
+    };
+    let always = agreement(both(), 0.999, EXACTLY);
+    always
+        .filter(|score| *score > 0.0)
+        .or_else(|| agreement(both(), 0.98, 9.0))
+        .unwrap_or(0.0)
 }
 
 fn busy_with(sight: &Sight<'_>, at: usize, width: usize, other: Place) -> f64 {
@@ -245,7 +254,7 @@ fn moves_with(sight: &Sight<'_>, at: usize, width: usize, other: Place, below: O
     match (along.yes + along.no, along.share()) {
         _ if !bounded => -8.0,
         (1.., share) if share < 0.95 => -6.0,
-        (n, _) if n >= 4 * FEW && values.len() >= 3 => 6.0,
+        (n, _) if n >= 2 * FEW && values.len() >= 3 => 6.0,
         _ => 0.0,
     }
 }

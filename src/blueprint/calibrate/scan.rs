@@ -119,7 +119,7 @@ fn whole_array(
     let known = entries(space, start, least)?;
     let step = stride(&known)?;
     let is_row = |row: &TargetAddr| {
-        row.0 % 8 == 0 && !others.contains(&row.0) && space.locate(*row, step).is_ok()
+        row.0.is_multiple_of(8) && !others.contains(&row.0) && space.locate(*row, step).is_ok()
     };
     let fits = |n: &u32| {
         let rows = entries(space, start, *n as usize);

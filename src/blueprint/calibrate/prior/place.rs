@@ -333,7 +333,7 @@ impl<'a> Work<'a> {
             Stored::Text | Stored::Date7 | Stored::Raw => 1,
         };
         // C aligns naturally; where the old place isn't, the new one needn't be.
-        if field.offset as usize % align == 0 && at % align != 0 {
+        if (field.offset as usize).is_multiple_of(align) && !at.is_multiple_of(align) {
             return f64::NEG_INFINITY;
         }
         match field.stored {
