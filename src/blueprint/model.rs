@@ -116,6 +116,8 @@ pub enum SourceKind {
     Hints,
     /// Learned from live memory or an image.
     Calibration,
+    /// A neighbouring release's blueprint that calibration started from.
+    Prior,
 }
 
 /// How sure a source is.

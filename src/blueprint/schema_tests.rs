@@ -150,7 +150,7 @@ fn schema_and_model_know_the_same_words() {
         assert!(words > 3, "{name}");
     }
     let kinds = &schema["$defs"]["source"]["properties"]["kind"]["enum"];
-    assert_eq!(kinds.as_array().unwrap().len(), 6);
+    assert_eq!(kinds.as_array().unwrap().len(), 7);
     for kind in kinds.as_array().unwrap() {
         assert!(serde_json::from_value::<SourceKind>(kind.clone()).is_ok());
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::calibrate::compose::plain;
 use super::model::{
     Accept, Anchor, Array, ArrayLayout, Blueprint, Confidence, Dictionaries, Field, Guard,
     Identity, MemberRef, Rule, SCHEMA_VERSION, Source, SourceKind, Status, Stored, Struct,
@@ -15,18 +16,9 @@ pub const KSUSE_FIELDS: usize = 6;
 
 pub fn field(name: &str, offset: u64, size: u64, stored: Stored) -> Field {
     Field {
-        name: name.into(),
-        offset,
-        size,
-        stored,
-        max: None,
-        to: None,
-        alternatives: Vec::new(),
-        scan: false,
-        accept: None,
         source: "executable".into(),
-        confidence: Confidence::High,
         evidence: None,
+        ..plain(name, offset, size, stored, "")
     }
 }
 

@@ -209,7 +209,7 @@ pub enum BlueprintCommand {
         #[command(flatten)]
         source: SourceArgs,
     },
-    /// Learn the layout from live memory or an image, with or without a spool of SQL truth
+    /// Learn the layout from live memory or an image, with or without a spool of SQL truth; --blueprint FILE starts from a neighbouring release's
     Calibrate(CalibrateArgs),
 }
 

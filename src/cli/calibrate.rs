@@ -2,16 +2,20 @@
 
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::args::{CalibrateArgs, Format};
 use super::{Exit, Failure};
 
-use crate::blueprint::calibrate::sessions::TRUTH_FILES;
+use crate::blueprint::calibrate::calibration::TRUTH_FILES;
+use crate::blueprint::calibrate::prior::fill;
 use crate::blueprint::calibrate::{
-    CalibrateError, Calibration, Settings, Shape, Spec, Spool, with_truth, without_truth,
+    CalibrateError, Calibration, Prior, Settings, Shape, Spec, Spool, with_prior, with_truth,
+    without_truth,
 };
 use crate::blueprint::model::Identity;
+use crate::blueprint::{Blueprint, registry};
 use crate::decode::columns::{Kind, Recipe};
 use crate::decode::{COLUMNS, columns};
 use crate::discover::{self, ProcRoot};
@@ -25,6 +29,7 @@ impl From<CalibrateError> for Failure {
         let exit = match error {
             CalibrateError::NotRows(_)
             | CalibrateError::NoArray
+            | CalibrateError::PriorWithoutRows(_)
             | CalibrateError::SeveralArrays => Exit::NoBlueprint,
             _ => Exit::Damaged,
         };
@@ -33,13 +38,17 @@ impl From<CalibrateError> for Failure {
 }
 
 pub fn run(args: &CalibrateArgs) -> Result<Exit, Failure> {
+    let prior = args
+        .source
+        .blueprint()
+        .map(|p| read_prior(&p))
+        .transpose()?;
     let (space, name) = open(args)?;
-    if args.source.blueprint().is_some() {
-        return Err(Failure::new(
-            Exit::Usage,
-            "calibrate learns from memory and truth only; it can't take a blueprint as prior",
-        ));
-    }
+    let prior = prior.map(|(blueprint, sha256)| Prior {
+        blueprint,
+        sha256,
+        sid: args.source.image.is_none().then(|| name.clone()),
+    });
     let settings = Settings {
         specs: specs(),
         sql_id_of,
@@ -67,14 +76,34 @@ pub fn run(args: &CalibrateArgs) -> Result<Exit, Failure> {
                 }
                 Ok(Spool::read(truth, &TRUTH_FILES)?)
             };
-            with_truth(&*space, settings, rounds.into(), &mut told)?
+            let mut learned = with_truth(&*space, settings, rounds.into(), &mut told)?;
+            if let Some(prior) = &prior {
+                fill(&mut learned, prior);
+            }
+            learned
         }
         None => {
             let mut pause = || std::thread::sleep(args.interval);
-            without_truth(&*space, settings, args.rounds.into(), &mut pause)?
+            let rounds = args.rounds.into();
+            match &prior {
+                Some(prior) => with_prior(&*space, settings, prior, rounds, &mut pause)?,
+                None => without_truth(&*space, settings, rounds, &mut pause)?,
+            }
         }
     };
     write(&calibration, args)
+}
+
+fn read_prior(path: &Path) -> Result<(Blueprint, String), Failure> {
+    let bytes = fs::read(path).map_err(|e| {
+        Failure::new(
+            Exit::Damaged,
+            format!("can't read the prior {}: {e}", path.display()),
+        )
+    })?;
+    let blueprint =
+        Blueprint::from_json(&bytes, &path.display().to_string()).map_err(AttachError::from)?;
+    Ok((blueprint, registry::sha256(&bytes)))
 }
 
 fn write(calibration: &Calibration, args: &CalibrateArgs) -> Result<Exit, Failure> {

@@ -70,12 +70,20 @@ fn recorded(args: &ChainsArgs, dir: &str, options: ChainsOptions) -> Result<Chai
         let message = "name a recording or --image, not both";
         return Err(Failure::new(Exit::Usage, message));
     }
+    let instance = match args.source.instance.as_slice() {
+        [] => None,
+        [one] => Some(one.clone()),
+        _ => {
+            let message = "chains of one instance at a time: name it with -I";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+    };
     let reader = Reader::open(Path::new(dir))?;
     let (from_us, to_us) = window(&reader, args.from.as_deref(), args.to.as_deref())?;
     let options = ChainsOptions {
         from_us,
         to_us,
-        instance: args.source.instance.clone(),
+        instance,
         ..options
     };
     Ok(chains_recording(&reader, &options)?)

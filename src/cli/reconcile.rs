@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use super::args::{Format, ReconcileArgs, SeverityArg};
 use super::processes::{look, os_processes, usage};
 use super::{Exit, Failure};
+use crate::analyze::chains;
 use crate::analyze::reconcile::{
     CleanUp, Finding, Observation, Policy, ProcessFacts, SessionFacts, Severity, advice, confirmed,
     judge,
@@ -137,7 +138,9 @@ fn observe(
         .map(|row| SessionFacts::from_row(row, now))
         .collect();
     let absent = snapshot.meta["absent"].as_object();
-    let no_route = absent.and_then(|a| a.get("blocking_session")).cloned();
+    let why = |column| absent.and_then(|a| a.get(column)).cloned();
+    // either route is enough: Oracle's own word for the blocker, or the transactions that TX waits name
+    let no_route = why("blocking_session").and_then(|_| why("xid"));
     let blockers = blockers(&snapshot, no_route.is_none(), &args.blocker);
     let os_unknown = before.iter().find_map(|p| match &p.os {
         OsFact::Unknown(why) => Some(why.clone()),
@@ -194,11 +197,12 @@ fn join(before: Vec<ProcessFacts>, last: &ProcessSnapshot) -> Vec<ProcessFacts> 
     all
 }
 
-/// SIDs that others wait for: as the rows show, and as the user knows.
+/// SIDs that others wait for: as the rows show, and as the user knows. A holder that is only inferred
+/// is no ground for ending its session.
 fn blockers(snapshot: &Snapshot, shown: bool, known: &[u32]) -> Option<BTreeSet<u32>> {
     let mut all: BTreeSet<u32> = known.iter().copied().collect();
-    let rows = snapshot.sessions.iter();
-    all.extend(rows.filter_map(|r| u32::try_from(r.get("blocking_session")?.as_u64()?).ok()));
+    let found = chains::blockers(&snapshot.sessions).into_iter();
+    all.extend(found.filter(|(_, b)| !b.inferred).map(|(sid, _)| sid));
     (shown || !all.is_empty()).then_some(all)
 }
 

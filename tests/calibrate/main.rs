@@ -5,5 +5,6 @@
 #[allow(dead_code)]
 #[path = "../integration/support.rs"]
 mod support;
+mod with_prior;
 mod with_truth;
 mod without_truth;

@@ -8,13 +8,14 @@ use crate::support::{Sim, end, json, sgascope, simulator};
 
 const RELEASES: [&str; 3] = ["19.3", "12.1", "23.5"];
 /// Members that no column shows, by their names in the blueprint.
-const HIDDEN: [(&str, &str); 6] = [
+const HIDDEN: [(&str, &str); 7] = [
     ("owner", "(owner)"),
     ("stats_ptr", "(statistics)"),
     ("modact_ptr", "(module_action)"),
     ("sql_id_high", "(sql_id_high)"),
     ("prev_sql_id_high", "(prev_sql_id_high)"),
     ("wait_stamp", "(wait_stamp)"),
+    ("call_stamp", "(call_stamp)"),
 ];
 
 fn start(seed: u64) -> Sim {
@@ -38,7 +39,8 @@ fn start(seed: u64) -> Sim {
     Sim::start(&format!("CLT{seed}"), &args)
 }
 
-fn learn(sim: &Sim) -> Value {
+/// Learns with truth, and a prior or `auto` for none.
+pub fn learn(sim: &Sim, prior: &str) -> Value {
     let truth = sim.file("truth");
     let command = format!(
         "{} truth-spool --dir {} -o {}",
@@ -55,6 +57,8 @@ fn learn(sim: &Sim) -> Value {
         "calibrate",
         "-I",
         &sim.sid,
+        "--blueprint",
+        prior,
         "--truth",
         &truth,
         "--truth-command",
@@ -108,8 +112,33 @@ fn compare(dump: &Value, expected: &Value) -> [Vec<String>; 3] {
     ends
 }
 
+/// Members of the process row that no column shows.
+const HIDDEN_OF_PROCESS: (&str, &str) = ("session_addr", "(session)");
+
+/// Every offset of the process row is where the simulator put the member; returns how many there are.
+fn processes_are_true(blueprint: &Value, layout: &Value) -> usize {
+    let structs = blueprint["structs"].as_array().unwrap();
+    let ksupr = structs.iter().find(|s| s["name"] == "ksupr").unwrap();
+    let fields = ksupr["fields"].as_array().unwrap();
+    for field in fields {
+        let name = field["name"].as_str().unwrap();
+        let member = match name == HIDDEN_OF_PROCESS.0 {
+            true => HIDDEN_OF_PROCESS.1,
+            false => name,
+        };
+        assert_eq!(
+            field["offset"], layout["process"]["columns"][member],
+            "ksupr.{name}"
+        );
+    }
+    assert_eq!(ksupr["size"], layout["process"]["stride"]);
+    let arrays = blueprint["arrays"].as_array().unwrap();
+    assert!(arrays.iter().any(|a| a["name"] == "processes"));
+    fields.len()
+}
+
 /// Every offset in the blueprint is where the simulator put the member.
-fn offsets_are_true(blueprint: &Value, layout: &Value) {
+pub fn offsets_are_true(blueprint: &Value, layout: &Value) {
     let structs = blueprint["structs"].as_array().unwrap();
     let ksuse = structs.iter().find(|s| s["name"] == "ksuse").unwrap();
     let fields = ksuse["fields"].as_array().unwrap();
@@ -124,15 +153,8 @@ fn offsets_are_true(blueprint: &Value, layout: &Value) {
     assert_eq!(ksuse["size"], layout["session"]["stride"]);
 }
 
-fn seed(seed: u64) {
-    let sim = start(seed);
-    let report = learn(&sim);
-    assert!(
-        report["seconds"].as_f64().unwrap() < 60.0
-            && report["bytes_read"].as_u64().unwrap() > 1 << 20
-    );
-    let blueprint = sim.json_file("learned.json");
-    offsets_are_true(&blueprint, &sim.json_file("layout.json"));
+/// `blueprint check` finds nothing wrong with what was learned.
+pub fn passes_check(sim: &Sim) {
     let file = sim.file("learned.json").display().to_string();
     let check = sgascope(["blueprint", "check", &file]);
     assert!(
@@ -141,7 +163,22 @@ fn seed(seed: u64) {
         String::from_utf8_lossy(&check.stdout),
         end(&check)
     );
+}
+
+fn seed(seed: u64) {
+    let sim = start(seed);
+    let report = learn(&sim, "auto");
+    assert!(
+        report["seconds"].as_f64().unwrap() < 60.0
+            && report["bytes_read"].as_u64().unwrap() > 1 << 20
+    );
+    let blueprint = sim.json_file("learned.json");
+    offsets_are_true(&blueprint, &sim.json_file("layout.json"));
+    let of_processes = processes_are_true(&blueprint, &sim.json_file("layout.json"));
+    assert!(of_processes >= 8, "seed {seed}: {blueprint:#}");
+    passes_check(&sim);
     sim.pause();
+    let file = sim.file("learned.json").display().to_string();
     let dump = json(&sgascope([
         "dump",
         "-I",

@@ -360,7 +360,8 @@ fn by_program(sim: &Sim, blueprint: &Path, truth: &Truth, library: &Value) {
 }
 
 fn blockers_of_a_snapshot(attachment: &Attachment, truth: &Truth) {
-    let snapshot = Snapshot::take(attachment, false).unwrap();
+    let snapshot =
+        Snapshot::take(attachment, sgascope::sample::snapshot::Extras::default()).unwrap();
     let found = blockers(&snapshot.sessions);
     let mut wanted: BTreeMap<u32, usize> = BTreeMap::new();
     for (waiter, holder) in &truth.holders {

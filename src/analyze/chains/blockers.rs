@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
+
+use crate::sample::Named;
 
 use super::follow::{End, Links, follow};
 use super::graph::{Next, Route, Session, VALID, Wait, Xid, edges};
@@ -21,7 +23,7 @@ pub struct Blocking {
 }
 
 /// The sessions that block others, by SID. `sessions`: rows of a snapshot, with a dump's columns.
-pub fn blockers(sessions: &[Map<String, Json>]) -> BTreeMap<u32, Blocking> {
+pub fn blockers<R: Named>(sessions: &[R]) -> BTreeMap<u32, Blocking> {
     let sessions: Vec<Session> = sessions.iter().map(session).collect();
     let next = edges(&sessions);
     let mut found: BTreeMap<u32, Blocking> = BTreeMap::new();
@@ -44,9 +46,9 @@ pub fn blockers(sessions: &[Map<String, Json>]) -> BTreeMap<u32, Blocking> {
     found
 }
 
-fn session(row: &Map<String, Json>) -> Session {
-    let number = |name: &str| row.get(name).and_then(Json::as_u64);
-    let text = |name: &str| row.get(name).and_then(Json::as_str);
+fn session(row: &impl Named) -> Session {
+    let number = |name: &str| row.named(name).and_then(Json::as_u64);
+    let text = |name: &str| row.named(name).and_then(Json::as_str);
     let address = |name: &str| {
         let value = u64::from_str_radix(text(name)?, 16).ok()?;
         (value != 0).then_some(value)

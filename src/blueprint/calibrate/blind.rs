@@ -8,24 +8,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::ask::{Form, Question, Verdict, Want, ask};
-use super::learner::{Learner, Proof, text_runs};
+use super::calibration::{CalibrateError, Calibration, Settings};
+use super::character;
+use super::compose::{Draft, SESSIONS, head, plain, runs, strukt};
+use super::learner::{Learner, Proof};
+use super::pointed::text_runs;
 use super::report::{Line, Report};
 use super::scan::{self, Found};
-use super::sessions::{CalibrateError, Calibration, Draft, Settings, head, plain, runs, strukt};
-use super::shot::{POINTED_BYTES, Shot, uint, word};
-use crate::blueprint::model::{ArrayLayout, Dictionaries, Field, Stored, Struct};
+use super::shot::{POINTED_BYTES, uint, word};
+use crate::blueprint::model::{Anchor, ArrayLayout, Dictionaries, Field, Stored, Struct};
 use crate::memory::AddressSpace;
 
 /// Shortest SQL text that is tried.
 const SHORTEST_SQL: usize = 8;
 /// Rows by which a text's place must be proven.
 const FEWEST_PROOFS: usize = 3;
-/// Rows by which text is recognised.
-const FEWEST_TEXTS: usize = 6;
-/// Seconds that a stamp may be older than the newest ones.
-const RECENT: i64 = 120;
-/// Seconds that any stamp may be old.
-const OLD: i64 = 400 * 86_400;
 
 /// Learns what the memory proves by itself; `pause` is called between the rounds.
 ///
@@ -38,37 +35,17 @@ pub fn without_truth(
     pause: &mut dyn FnMut(),
 ) -> Result<Calibration, CalibrateError> {
     let began = Instant::now();
-    let mut report = Report::default();
-    let (found, bytes) = scan::ordinal_arrays(space);
-    report.bytes_read += bytes;
-    let array = the_array(found, &mut report)?;
-    let mut learner =
-        Learner::new(space, array.rows.clone()).ok_or(CalibrateError::NotRows(array.rows.len()))?;
-    for round in 0..rounds.max(1) {
-        if round > 0 {
-            pause();
-        }
-        // Without a truth to bracket there is nothing between the two shots.
-        let _: Result<_, CalibrateError> = learner.round(|| Ok(()));
-    }
-    report.rows = learner.rows.addrs.len();
-    report.row_bytes = learner.rows.len;
-    report.rounds = learner.rounds.len();
-    let mut ksuse = ordinal(&array, &mut report);
-    let structs = statements(&learner, settings.sql_id_of, &mut ksuse, &mut report);
-    texts(&learner, &mut report);
-    stamps(&learner, &mut report);
-    report.bytes_read += learner.bytes();
-    let (anchors, of_head, layout) = match array.counts.as_slice() {
-        [count] => head(array.pointer, *count),
-        _ => (
-            Vec::new(),
-            None,
-            ArrayLayout::Runs {
-                runs: runs(&array.rows),
-            },
-        ),
-    };
+    let mut proven = Blind::learn(space, &settings, rounds, pause)?;
+    proven.by_character(space);
+    proven.unnamed();
+    let (anchors, of_head, layout) = proven.head();
+    let Blind {
+        learner,
+        ksuse,
+        structs,
+        mut report,
+        ..
+    } = proven;
     let row = Struct {
         table: Some("X$KSUSE".into()),
         ..strukt("ksuse", learner.rows.len as u64, ksuse)
@@ -89,6 +66,86 @@ pub fn without_truth(
         blueprint: draft.blueprint(&settings),
         report,
     })
+}
+
+/// What the bytes have proven by themselves.
+pub struct Blind<'a> {
+    /// The rows, and all rounds.
+    pub learner: Learner<'a>,
+    /// The array.
+    pub array: Found,
+    /// Proven fields of the row.
+    pub ksuse: Vec<Field>,
+    /// The structure of a statement's handle, if it is proven.
+    pub structs: Vec<Struct>,
+    /// What there is to say of it.
+    pub report: Report,
+}
+
+impl<'a> Blind<'a> {
+    /// Finds the array, reads the rounds, proves what can be proven.
+    ///
+    /// # Errors
+    /// As [`without_truth`].
+    pub fn learn(
+        space: &'a dyn AddressSpace,
+        settings: &Settings,
+        rounds: usize,
+        pause: &mut dyn FnMut(),
+    ) -> Result<Blind<'a>, CalibrateError> {
+        let mut report = Report::default();
+        let (found, bytes) = scan::ordinal_arrays(space);
+        report.bytes_read += bytes;
+        let array = the_array(found, &mut report)?;
+        let mut learner = Learner::new(space, array.rows.clone())
+            .ok_or(CalibrateError::NotRows(array.rows.len()))?;
+        for round in 0..rounds.max(1) {
+            if round > 0 {
+                pause();
+            }
+            // Without a truth to bracket there is nothing between the two shots.
+            let _: Result<_, CalibrateError> = learner.round(|| Ok(()));
+        }
+        report.rows = learner.rows.addrs.len();
+        report.row_bytes = learner.rows.len;
+        report.rounds = learner.rounds.len();
+        let mut ksuse = ordinal(&array, &mut report);
+        let structs = statements(&learner, settings.sql_id_of, &mut ksuse, &mut report);
+        report.bytes_read += learner.bytes();
+        Ok(Blind {
+            learner,
+            array,
+            ksuse,
+            structs,
+            report,
+        })
+    }
+
+    /// Adds what only one place looks like.
+    pub fn by_character(&mut self, space: &dyn AddressSpace) {
+        let found = character::named(space, &self.learner, &mut self.report);
+        self.ksuse.extend(found);
+    }
+
+    /// Reports what is known as text or time, but not by name.
+    pub fn unnamed(&mut self) {
+        character::texts(&self.learner, &mut self.report);
+        character::stamps(&self.learner, &mut self.report);
+    }
+
+    /// The way to the rows: the array's head where its count is certain, else the rows themselves.
+    pub fn head(&self) -> (Vec<Anchor>, Option<Struct>, ArrayLayout) {
+        match self.array.counts.as_slice() {
+            [count] => head(&SESSIONS, self.array.pointer, *count),
+            _ => (
+                Vec::new(),
+                None,
+                ArrayLayout::Runs {
+                    runs: runs(&self.array.rows),
+                },
+            ),
+        }
+    }
 }
 
 /// The longest array whose rows hold their numbers; several different ones of that length can't be told apart.
@@ -138,7 +195,7 @@ fn ordinal(array: &Found, report: &mut Report) -> Vec<Field> {
     })
 }
 
-fn line(field: &str, offsets: &BTreeSet<u32>, agree: u32, distinct: usize) -> Line {
+pub(super) fn line(field: &str, offsets: &BTreeSet<u32>, agree: u32, distinct: usize) -> Line {
     let unique = offsets.len() == 1;
     Line {
         strukt: "ksuse".into(),
@@ -316,6 +373,29 @@ fn follows(learner: &Learner<'_>, one: &Statement, other: &Statement) -> Option<
     match tally {
         [a, b] if a >= FEWEST_PROOFS && a > 3 * b => Some(0),
         [a, b] if b >= FEWEST_PROOFS && b > 3 * a => Some(1),
+        _ => rests(learner, one, other),
+    }
+}
+
+/// A session at rest has no current statement and keeps the previous one (SQL_ID and PREV_SQL_ID of V$SESSION).
+fn rests(learner: &Learner<'_>, one: &Statement, other: &Statement) -> Option<usize> {
+    let mut tally = [0usize, 0];
+    for shots in &learner.rounds {
+        for slot in (0..shots.after.len()).filter(|slot| shots.is_quiet(*slot)) {
+            let Some(row) = shots.after.row(slot, None) else {
+                continue;
+            };
+            match [one, other].map(|s| word(row, s.via as usize)) {
+                [0, b] if b != 0 => tally[0] += 1,
+                [a, 0] if a != 0 => tally[1] += 1,
+                _ => {}
+            }
+        }
+    }
+    let clearly = |a: usize, b: usize| a >= 10 * FEWEST_PROOFS && a > 5 * b;
+    match tally {
+        [a, b] if clearly(a, b) => Some(0),
+        [a, b] if clearly(b, a) => Some(1),
         _ => None,
     }
 }
@@ -364,111 +444,4 @@ fn handle_fields(learner: &Learner<'_>, s: &Statement, report: &mut Report) -> V
         .remarks
         .push(format!("kglhd.text at {}: {evidence}", s.text));
     fields
-}
-
-/// Bytes at which text begins in some rows and never anything else: columns of text whose names can't be known.
-fn texts(learner: &Learner<'_>, report: &mut Report) {
-    let Some(shots) = learner.rounds.last() else {
-        return;
-    };
-    let rows: Vec<&[u8]> = quiet_rows(&shots.after);
-    let mut found = BTreeSet::new();
-    let mut skip = 0;
-    for offset in 0..learner.rows.len {
-        if offset < skip {
-            continue;
-        }
-        let values: BTreeSet<&[u8]> = rows.iter().filter_map(|row| text_at(row, offset)).collect();
-        let (mut texts, mut others, mut joined, mut single, mut later) = (0, 0, 0, 0, 0);
-        for row in &rows {
-            later += usize::from(!is_text(row[offset]) && text_at(row, offset + 1).is_some());
-            match row[offset] {
-                0 => {}
-                b if !is_text(b) => others += 1,
-                _ if row.get(offset + 1).is_none_or(|b| !is_text(*b)) => single += 1,
-                _ if text_at(row, offset).is_none() => {}
-                _ => {
-                    texts += 1;
-                    joined += usize::from(offset > 0 && is_text(row[offset - 1]));
-                }
-            }
-        }
-        // The byte in front may be a number's; inside a text it is always text.
-        let apart = single * 20 <= texts && later * 20 <= texts && joined * 10 < texts * 9;
-        if values.len() >= 2 && texts >= FEWEST_TEXTS && others == 0 && apart {
-            found.insert(offset as u32);
-            let longest = values.iter().map(|v| v.len()).max().unwrap_or(0);
-            skip = offset + longest;
-        }
-    }
-    for offset in &found {
-        let at = *offset as usize;
-        let values: BTreeSet<&[u8]> = rows.iter().filter_map(|row| text_at(row, at)).collect();
-        let mut line = line(
-            "(text)",
-            &BTreeSet::from([*offset]),
-            values.len() as u32,
-            values.len(),
-        );
-        line.verdict = "ambiguous";
-        line.offset = None;
-        line.alternatives = vec![*offset];
-        line.stored = "text".into();
-        report.lines.push(line);
-    }
-    report.remarks.push(format!(
-        "{} places hold text: which column is which only a truth or a neighbouring blueprint can tell",
-        found.len()
-    ));
-}
-
-fn quiet_rows(shot: &Shot) -> Vec<&[u8]> {
-    (0..shot.len())
-        .filter_map(|row| shot.row(row, None))
-        .collect()
-}
-
-/// Printable ASCII or part of another character; 0xff and 0xfe are in no UTF-8 text, but in many a number for "none".
-fn is_text(byte: u8) -> bool {
-    matches!(byte, 0x20..=0x7e | 0xa0..=0xfd)
-}
-
-/// The NUL-ended text of three characters or more that begins at `offset`.
-fn text_at(row: &[u8], offset: usize) -> Option<&[u8]> {
-    let rest = row.get(offset..)?;
-    let end = rest.iter().position(|b| !is_text(*b))?;
-    (end >= 3).then(|| &rest[..end])
-}
-
-/// Words that are times of the recent past in all rows, zero apart.
-fn stamps(learner: &Learner<'_>, report: &mut Report) {
-    let Some(shots) = learner.rounds.last() else {
-        return;
-    };
-    let now = jiff::Timestamp::now().as_second();
-    let rows = quiet_rows(&shots.after);
-    for offset in (0..learner.rows.len.saturating_sub(3)).step_by(4) {
-        let values: BTreeSet<i64> = rows
-            .iter()
-            .filter_map(|row| uint(row, offset, 4))
-            .filter(|v| *v != 0)
-            .map(|v| v as i64)
-            .collect();
-        let (Some(first), Some(last)) = (values.first(), values.last()) else {
-            continue;
-        };
-        if *first > now - OLD && *last <= now + 1 && *last > now - RECENT {
-            let mut line = line(
-                "(time)",
-                &BTreeSet::from([offset as u32]),
-                values.len() as u32,
-                values.len(),
-            );
-            line.verdict = "ambiguous";
-            line.offset = None;
-            line.alternatives = vec![offset as u32];
-            line.stored = "epoch4".into();
-            report.lines.push(line);
-        }
-    }
 }

@@ -10,15 +10,26 @@
 
 pub mod ask;
 pub mod blind;
+pub mod calibration;
+pub mod character;
+pub mod compose;
 pub mod learner;
+pub mod looks;
+pub mod pointed;
+pub mod prior;
+pub mod processes;
 pub mod report;
 pub mod scan;
 pub mod sessions;
 pub mod shot;
+pub mod sight;
+pub mod text;
 pub mod truth;
 
 pub use blind::without_truth;
+pub use calibration::{CalibrateError, Calibration, Settings};
 pub use learner::{Learned, Learner};
+pub use prior::{Prior, with_prior};
 pub use report::{Line, Report};
-pub use sessions::{CalibrateError, Calibration, Settings, with_truth};
+pub use sessions::with_truth;
 pub use truth::{Shape, Spec, Spool, TruthError};

@@ -81,6 +81,66 @@ pub fn arrays_of(space: &dyn AddressSpace, rows: &[TargetAddr]) -> (Vec<Found>, 
     (found, bytes)
 }
 
+/// Pointer arrays in the first region with these addresses at these indices; and bytes read. Their length is what a
+/// number near the pointer says, where all entries of that many lead to rows at the distances of the addresses given
+/// and none to a row of `others`, another array.
+pub fn arrays_with(
+    space: &dyn AddressSpace,
+    members: &[(usize, TargetAddr)],
+    others: &[TargetAddr],
+) -> (Vec<Found>, u64) {
+    let mut found = Vec::new();
+    let last = members.iter().map(|m| m.0).max().unwrap_or(0);
+    let others: BTreeSet<u64> = others.iter().map(|o| o.0).collect();
+    let bytes = words(space, |pointer, word| {
+        let holds = |m: &(usize, TargetAddr)| {
+            let at = word.checked_add(8 * m.0 as u64);
+            at.is_some_and(|at| space.read_u64(TargetAddr(at)) == Ok(m.1.0))
+        };
+        if word % 8 == 0 && word != 0 && members.iter().all(holds) {
+            found.extend(whole_array(
+                space,
+                pointer,
+                (TargetAddr(word), last + 1),
+                &others,
+            ));
+        }
+    });
+    (found, bytes)
+}
+
+/// The array of at least `least` entries at `start`, as long as the nearest number that fits says.
+fn whole_array(
+    space: &dyn AddressSpace,
+    pointer: TargetAddr,
+    (start, least): (TargetAddr, usize),
+    others: &BTreeSet<u64>,
+) -> Option<Found> {
+    let known = entries(space, start, least)?;
+    let step = stride(&known)?;
+    let is_row = |row: &TargetAddr| {
+        row.0.is_multiple_of(8) && !others.contains(&row.0) && space.locate(*row, step).is_ok()
+    };
+    let fits = |n: &u32| {
+        let rows = entries(space, start, *n as usize);
+        rows.is_some_and(|rows| stride(&rows) == Some(step) && rows.iter().all(is_row))
+    };
+    let near = pointer.0.saturating_sub(NEAR);
+    let told: BTreeSet<u32> = (near..pointer.0 + NEAR)
+        .step_by(4)
+        .filter_map(|at| space.read_u32(TargetAddr(at)).ok())
+        .filter(|n| (least..=MAX_ROWS).contains(&(*n as usize)))
+        .collect();
+    // One number more would be an entry that leads nowhere: the largest that fits is the length.
+    let n = told.into_iter().filter(fits).max()? as usize;
+    Some(Found {
+        pointer,
+        rows: entries(space, start, n)?,
+        counts: counts_near(space, pointer, n),
+        ordinals: Vec::new(),
+    })
+}
+
 fn entries(space: &dyn AddressSpace, start: TargetAddr, n: usize) -> Option<Vec<TargetAddr>> {
     let spot = space.locate(start, 8 * n as u64).ok()?;
     let mut words = vec![0u64; n];

@@ -7,89 +7,19 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::ask::{Form, Question, Verdict, Want, ask};
-use super::learner::{Learned, Learner, Proof, addresses};
+use super::calibration::{CalibrateError, Calibration, Settings};
+use super::compose::{Draft, SESSIONS, SOURCE, dictionaries, field, head, plain, runs, strukt};
+use super::learner::{Learned, Learner};
+use super::processes::Processes;
 use super::report::{Line, Report};
 use super::scan;
 use super::shot::{POINTED_BYTES, word};
-use super::truth::{Shape, Spec, Spool, TruthError};
-use crate::blueprint::model::{
-    Accept, Anchor, Array, ArrayLayout, Blueprint, Confidence, Dictionaries, EventName, Field,
-    Guard, Identity, MemberRef, Rule, Run, SCHEMA_VERSION, Source, SourceKind, Status, Stored,
-    Struct, WaitClass,
-};
-use crate::memory::{AddressSpace, TargetAddr};
+use super::truth::{Shape, Spec, Spool, addresses};
+use crate::blueprint::model::{Anchor, ArrayLayout, Confidence, Field, Rule, Stored, Struct};
+use crate::memory::AddressSpace;
 
-/// Files of a truth spool.
-pub const TRUTH_FILES: [&str; 6] = [
-    "v_session",
-    "v_process",
-    "v_sesstat",
-    "v_session_wait",
-    "x_ksuse",
-    "v_event_name",
-];
-/// Id of the calibration among a blueprint's sources.
-const SOURCE: &str = "calibration";
-/// Longest text behind a pointer in bytes.
-const POINTED_TEXT: u64 = 64;
 /// Longest SQL text in bytes.
 const SQL_TEXT: u64 = 4 << 20;
-
-/// What a calibration has to be told.
-pub struct Settings {
-    /// Columns of V$SESSION and the fields they show.
-    pub specs: Vec<Spec>,
-    /// Text of a statement to the number that its SQL_ID stands for.
-    pub sql_id_of: Proof,
-    /// SQL_ID to its number.
-    pub parse_sql_id: fn(&str) -> Option<u64>,
-    /// Masks of the STATUS rule that are known of any release.
-    pub status_masks: Vec<u64>,
-    /// What the result is for.
-    pub identity: Identity,
-    /// Name of the result.
-    pub id: String,
-}
-
-/// Why nothing was learned.
-#[derive(Debug, thiserror::Error)]
-pub enum CalibrateError {
-    /// The truth can't be used.
-    #[error(transparent)]
-    Truth(#[from] TruthError),
-    /// The command that makes the truth failed.
-    #[error("{0}")]
-    Command(String),
-    /// The truth doesn't say where the rows are.
-    #[error(
-        "the truth spool has no x_ksuse.csv with ADDR and INDX of all rows (expected INDX 1, 2, 3 … without gaps)"
-    )]
-    NoAddresses,
-    /// Nothing looks like the session array.
-    #[error(
-        "no pointer in the first region leads to an array of rows that hold their own numbers; is this an instance's SGA?"
-    )]
-    NoArray,
-    /// Several arrays look alike.
-    #[error(
-        "several arrays of the same length hold rows with their own numbers: give a truth spool"
-    )]
-    SeveralArrays,
-    /// Those aren't rows.
-    #[error(
-        "the {0} addresses of x_ksuse.csv can't be rows: spooled from another start of the instance?"
-    )]
-    NotRows(usize),
-}
-
-/// What was learned.
-#[derive(Debug)]
-pub struct Calibration {
-    /// All that is certain.
-    pub blueprint: Blueprint,
-    /// All that was asked.
-    pub report: Report,
-}
 
 /// Learns the session rows from `rounds` truths; `truth` is called before the first and in each round.
 ///
@@ -117,12 +47,22 @@ pub fn with_truth(
         ids: Vec::new(),
         masks: BTreeMap::new(),
     };
+    let mut processes = Processes::find(space, &spool, &addrs);
     for _ in 0..rounds.max(1) {
-        let (round, told) = work.learner.round(&mut *truth)?;
+        let (round, told) = match &mut processes {
+            Ok(all) => {
+                let both = || Ok::<_, CalibrateError>(all.round(&mut *truth)?.1);
+                let (round, told) = work.learner.round(both)?;
+                all.tell(round, &told);
+                (round, told)
+            }
+            Err(_) => work.learner.round(&mut *truth)?,
+        };
         work.tell(round, &told);
         spool = told;
     }
     let mut calibration = work.finish(&spool);
+    calibration.add_processes(processes);
     calibration.report.took(began.elapsed());
     Ok(calibration)
 }
@@ -522,7 +462,7 @@ impl Work<'_> {
             ),
         });
         match at {
-            Some((pointer, count)) => head(pointer, count),
+            Some((pointer, count)) => head(&SESSIONS, pointer, count),
             None => (Vec::new(), None, ArrayLayout::Runs { runs: runs(rows) }),
         }
     }
@@ -548,47 +488,6 @@ impl Work<'_> {
     }
 }
 
-/// What goes into a blueprint besides its identity.
-pub(super) struct Draft {
-    pub detail: String,
-    pub anchors: Vec<Anchor>,
-    pub structs: Vec<Struct>,
-    pub layout: ArrayLayout,
-    pub rules: BTreeMap<String, Rule>,
-    pub dictionaries: Dictionaries,
-}
-
-impl Draft {
-    pub(super) fn blueprint(self, settings: &Settings) -> Blueprint {
-        Blueprint {
-            schema: SCHEMA_VERSION.into(),
-            id: settings.id.clone(),
-            status: Status::Calibrated,
-            identity: settings.identity.clone(),
-            sources: vec![Source {
-                id: SOURCE.into(),
-                kind: SourceKind::Calibration,
-                sha256: None,
-                detail: self.detail,
-            }],
-            charset: None,
-            anchors: self.anchors,
-            structs: self.structs,
-            arrays: vec![Array {
-                name: "sessions".into(),
-                row: "ksuse".into(),
-                layout: self.layout,
-                accept: Some(Accept::SlotOrdinal),
-                ordinal: Some("KSUSENUM".into()),
-            }],
-            rules: self.rules,
-            views: BTreeMap::new(),
-            dictionaries: self.dictionaries,
-            extra: BTreeMap::new(),
-        }
-    }
-}
-
 /// STATUS of V$SESSION by the public view texts (10.2 to 19c), with the release's mask.
 fn status_word(idle: u64, flags: u64, mask: u64) -> &'static str {
     match idle & mask {
@@ -598,174 +497,4 @@ fn status_word(idle: u64, flags: u64, mask: u64) -> &'static str {
         2 | 3 if mask & 2 != 0 => "SNIPED",
         _ => "KILLED",
     }
-}
-
-pub(super) fn head(
-    pointer: TargetAddr,
-    count: TargetAddr,
-) -> (Vec<Anchor>, Option<Struct>, ArrayLayout) {
-    let start = pointer.min(count);
-    let end = (pointer.0 + 8).max(count.0 + 4);
-    let name = "session_array_head";
-    let anchor = Anchor {
-        name: name.into(),
-        address: start.0,
-        size: end - start.0,
-        ctype: None,
-        source: SOURCE.into(),
-    };
-    let evidence = "calibrated: the only place whose array holds exactly the rows of X$KSUSE";
-    let fields = vec![
-        plain("sessions", pointer.0 - start.0, 8, Stored::Addr, evidence),
-        plain(
-            "session_count",
-            count.0 - start.0,
-            4,
-            Stored::Uint,
-            evidence,
-        ),
-    ];
-    let member = |field: &str| MemberRef {
-        anchor: name.into(),
-        strukt: name.into(),
-        field: field.into(),
-    };
-    let layout = ArrayLayout::Pointers {
-        base: member("sessions"),
-        count: member("session_count"),
-    };
-    (
-        vec![anchor],
-        Some(strukt(name, end - start.0, fields)),
-        layout,
-    )
-}
-
-/// Rows at even distances, one run for each stretch.
-pub(super) fn runs(rows: &[TargetAddr]) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
-    let least = scan::stride(rows).unwrap_or(8) as i64;
-    for row in rows {
-        match runs.last_mut() {
-            Some(run) => {
-                let last = run
-                    .start
-                    .wrapping_add_signed(run.stride * (run.count as i64 - 1));
-                let step = row.0.wrapping_sub(last) as i64;
-                if step.abs() == least && (run.count == 1 || step == run.stride) {
-                    run.stride = step;
-                    run.count += 1;
-                } else {
-                    runs.push(Run {
-                        start: row.0,
-                        count: 1,
-                        stride: least,
-                    });
-                }
-            }
-            None => runs.push(Run {
-                start: row.0,
-                count: 1,
-                stride: least,
-            }),
-        }
-    }
-    runs
-}
-
-pub(super) fn strukt(name: &str, size: u64, fields: Vec<Field>) -> Struct {
-    Struct {
-        name: name.into(),
-        size,
-        fields,
-        guard: Some(Guard::Stable),
-        ..Struct::default()
-    }
-}
-
-pub(super) fn plain(name: &str, offset: u64, size: u64, stored: Stored, evidence: &str) -> Field {
-    Field {
-        name: name.into(),
-        offset,
-        size,
-        stored,
-        max: None,
-        to: None,
-        alternatives: Vec::new(),
-        scan: false,
-        accept: None,
-        source: SOURCE.into(),
-        confidence: Confidence::High,
-        evidence: Some(evidence.into()),
-    }
-}
-
-/// The blueprint's field of what was learned; `None` when its place isn't certain.
-pub fn field(learned: &Learned) -> Option<Field> {
-    let (offset, form) = learned.place?;
-    let (stored, size) = match form {
-        _ if learned.pointed => (Stored::TextPtr, 8),
-        Form::Uint(_) if learned.address => (Stored::Addr, 8),
-        Form::Uint(n) | Form::Class(n) => (Stored::Uint, u64::from(n)),
-        Form::Int(n) => (Stored::Int, u64::from(n)),
-        Form::Text => (Stored::Text, learned.size),
-        Form::Bytes => (Stored::Raw, learned.size),
-        Form::Date7 => (Stored::Date7, 7),
-        Form::Epoch4 => (Stored::Epoch4, 4),
-    };
-    let line = Line::of("", learned);
-    let evidence = format!(
-        "calibrated: {} rows agree, {} don't, {} different values; from {}",
-        line.agree,
-        line.disagree,
-        line.distinct,
-        line.columns.join(", ")
-    );
-    let mut field = plain(&learned.field, offset.into(), size, stored, &evidence);
-    field.max = learned.pointed.then_some(POINTED_TEXT);
-    if line.disagree > 0 || learned.answer.distinct < 3 {
-        field.confidence = Confidence::Medium;
-    }
-    Some(field)
-}
-
-fn dictionaries(spool: &Spool) -> Dictionaries {
-    let mut all = Dictionaries::default();
-    let Some(table) = spool.table("v_event_name") else {
-        return all;
-    };
-    let names = [
-        "EVENT#",
-        "NAME",
-        "PARAMETER1",
-        "PARAMETER2",
-        "PARAMETER3",
-        "WAIT_CLASS#",
-        "WAIT_CLASS_ID",
-        "WAIT_CLASS",
-    ];
-    let columns = names.map(|n| table.column(n));
-    let mut classes = BTreeMap::new();
-    for row in &table.rows {
-        let text = |i: usize| columns[i].and_then(|c| row[c].clone()).unwrap_or_default();
-        let number = |i: usize| columns[i].and_then(|c| table.number(row, c)).unwrap_or(0) as u32;
-        if number(0) as usize != all.events.len() {
-            return Dictionaries::default();
-        }
-        all.events.push(EventName {
-            name: text(1),
-            parameters: [text(2), text(3), text(4)],
-            wait_class_no: number(5),
-        });
-        classes.insert(
-            number(5),
-            WaitClass {
-                no: number(5),
-                id: number(6),
-                name: text(7),
-            },
-        );
-    }
-    all.wait_classes = classes.into_values().collect();
-    all
 }

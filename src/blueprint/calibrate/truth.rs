@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::ask::{Form, Want};
+use crate::memory::TargetAddr;
 
 /// Largest spool file in bytes.
 const MAX_BYTES: u64 = 256 << 20;
@@ -191,6 +192,8 @@ pub enum Shape {
     Code(Vec<(u64, String)>, String),
     /// One word when a bit is set and another when not.
     Flag(u64, String),
+    /// A bit that is set where the cell says anything, and not where it is NULL.
+    Mark(u64),
     /// One of these words; which number stands for which isn't known.
     Word(Vec<String>),
     /// The upper 32 bits of the number that a text stands for.
@@ -214,7 +217,7 @@ impl Shape {
     /// Encodings to try.
     pub fn forms(&self) -> Vec<Form> {
         match self {
-            Shape::Uint { .. } | Shape::Code(..) | Shape::Flag(..) => {
+            Shape::Uint { .. } | Shape::Code(..) | Shape::Flag(..) | Shape::Mark(_) => {
                 [1, 2, 4, 8].map(Form::Uint).to_vec()
             }
             Shape::Int => [1, 2, 4, 8].map(Form::Int).to_vec(),
@@ -256,6 +259,10 @@ impl Shape {
                 let value = if t == yes { *mask } else { 0 };
                 Some(Want::Masked { mask: *mask, value })
             }
+            (Shape::Mark(mask), cell) => Some(Want::Masked {
+                mask: *mask,
+                value: if cell.is_some() { *mask } else { 0 },
+            }),
             (Shape::Word(words), cell) => {
                 let known = words.iter().position(|w| Some(w.as_str()) == cell);
                 known.map(|i| Want::Class(i as u32))
@@ -316,6 +323,31 @@ impl Spool {
     /// A file's table.
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables.get(name)
+    }
+}
+
+/// Slot addresses from a table of addresses and numbers from 1.
+pub fn addresses(spool: &Spool, table: &str, address: &str, number: &str) -> Vec<TargetAddr> {
+    let Some(table) = spool.table(table) else {
+        return Vec::new();
+    };
+    let (Some(address), Some(number)) = (table.column(address), table.column(number)) else {
+        return Vec::new();
+    };
+    let mut slots: Vec<(u64, u64)> = table
+        .rows
+        .iter()
+        .filter_map(|row| {
+            let at = u64::from_str_radix(row[address].as_deref()?, 16).ok()?;
+            Some((table.number(row, number)?, at))
+        })
+        .collect();
+    slots.sort_unstable();
+    let whole = slots.iter().enumerate().all(|(i, s)| s.0 == i as u64 + 1);
+    if whole {
+        slots.into_iter().map(|s| TargetAddr(s.1)).collect()
+    } else {
+        Vec::new()
     }
 }
 

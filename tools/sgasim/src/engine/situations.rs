@@ -18,8 +18,6 @@ use super::{Engine, Step};
 const LONG_AGO: u64 = 7_200;
 /// Share of a limit that counts as risky.
 const RISK: f64 = 0.9;
-/// P1 of a TX enqueue in mode 6.
-const TX_EXCLUSIVE: u64 = 0x5458_0006;
 
 /// One thing that a report has to show.
 #[derive(Clone, Debug, Serialize)]
@@ -197,8 +195,10 @@ impl Engine {
         let pseudo = self.stage.instance.places.processes[0];
         for moved in [false, true] {
             if let Some((i, p)) = self.quiet_session() {
-                let transaction = self.stage.instance.places.transactions[i];
-                self.change(i, &[(Num::Idle, KILLED), (Num::Transaction, transaction)]);
+                self.stage.begin();
+                self.start_transaction(i);
+                self.stage.put(i, Num::Idle, KILLED);
+                self.stage.finish(i, "situation");
                 if moved {
                     self.change(i, &[(Num::Owner, pseudo)]);
                 }
@@ -308,18 +308,15 @@ impl Engine {
         else {
             return;
         };
-        let transaction = self.stage.instance.places.transactions[holder];
-        self.minds[holder].transactions += 1;
-        self.change(holder, &[(Num::Transaction, transaction)]);
+        self.stage.begin();
+        self.start_transaction(holder);
+        self.stage.finish(holder, "situation");
         self.grow_idle(holder);
-        let p2 = (1 + holder as u64 % 10) << 16 | (holder as u64 % 34);
-        let p3 = 1_000 + self.minds[holder].transactions;
         let enqueue = self.stage.instance.places.enqueues[waiter];
-        let event = self.numbers.row_lock;
         self.stage.begin();
         self.stage
             .put_all(waiter, &[(Num::Idle, BUSY), (Num::LockWait, enqueue)]);
-        self.start_wait(waiter, event, [TX_EXCLUSIVE, p2, p3]);
+        self.await_holder(waiter, holder);
         self.stage.finish(waiter, "situation");
         self.note(15, Some(holder), Some(p), "idle, blocks another");
     }

@@ -115,13 +115,13 @@ impl Engine {
     }
 
     /// Session `i` begins to wait for the transaction of `holder`.
-    fn await_holder(&mut self, i: usize, holder: usize) {
+    pub(super) fn await_holder(&mut self, i: usize, holder: usize) {
         let xid = self.stage.transactions[holder].unwrap_or_default();
         let event = self.numbers.row_lock;
         self.start_wait(i, event, xid.parameters(TX_EXCLUSIVE));
     }
 
-    fn start_transaction(&mut self, i: usize) {
+    pub(super) fn start_transaction(&mut self, i: usize) {
         self.minds[i].transactions += 1;
         let xid = Xid::nth(i, self.minds[i].transactions);
         self.stage.open_transaction(i, xid);
