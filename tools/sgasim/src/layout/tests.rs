@@ -41,6 +41,12 @@ fn members_do_not_overlap_and_fit_in_their_rows() {
         let layout = layout(short);
         assert_no_overlap(&format!("{short} session"), &layout.session);
         assert_no_overlap(&format!("{short} process"), &layout.process);
+        let mut revealed = layout.clone();
+        revealed.reveal();
+        assert_no_overlap(&format!("{short} revealed"), &revealed.session);
+        let end = |c: &Column| u64::from(c.offset + c.stored_width());
+        let last = revealed.session.columns.iter().map(end).max().unwrap();
+        assert!(last <= revealed.session.rows.stride, "{short} revealed");
     }
 }
 
@@ -49,10 +55,20 @@ fn every_release_has_every_member_that_the_engine_writes() {
     use crate::engine::fields::{Num, ProcNum, ProcText, Text};
     for short in RELEASES {
         let layout = layout(short);
+        let mut revealed = layout.clone();
+        revealed.reveal();
         for name in Num::COLUMNS.iter().chain(Text::COLUMNS) {
-            assert!(
-                layout.session.column(name).is_some(),
-                "{short}: session {name}"
+            // what only a revealed layout stores stands once, behind the rows of the plain one
+            let places = revealed.session.columns.iter().filter(|c| c.name == *name);
+            let places: Vec<u32> = places.map(|c| c.offset).collect();
+            let [place] = places[..] else {
+                panic!("{short}: session {name} stands at {places:?}");
+            };
+            let added = u64::from(place) >= layout.session.rows.stride;
+            assert_eq!(
+                layout.session.column(name).is_none(),
+                added,
+                "{short}: {name}"
             );
         }
         for name in ProcNum::COLUMNS.iter().chain(ProcText::COLUMNS) {
