@@ -222,14 +222,15 @@ pub(super) fn texts(learner: &Learner<'_>, report: &mut Report) {
     ));
 }
 
-/// Where texts found at `offset` may begin: while all of them begin with the same few bytes, those may be the end of a
-/// number in front that happens to be printable (the second of a date, say).
+/// Where texts found at `offset` may begin. The bytes in front may be the end of a number that happens to be printable
+/// (minute and second of a date, say): such bytes are alike in all rows, or differ where the rest is the same.
 fn beginnings(values: &BTreeSet<&[u8]>, offset: u32) -> Vec<u32> {
-    let alike = |i: &usize| {
-        let bytes: BTreeSet<u8> = values.iter().filter_map(|v| v.get(*i)).copied().collect();
-        bytes.len() <= 2
+    let from = |i: usize| -> BTreeSet<&[u8]> { values.iter().filter_map(|v| v.get(i..)).collect() };
+    let is_apart = |i: &usize| {
+        let first: BTreeSet<u8> = values.iter().filter_map(|v| v.get(*i)).copied().collect();
+        first.len() <= 2 || from(i + 1).len() < from(*i).len()
     };
-    let more = (0..MOST_ALIKE).take_while(alike).count() as u32;
+    let more = (0..MOST_ALIKE).take_while(is_apart).count() as u32;
     (offset..=offset + more).collect()
 }
 
