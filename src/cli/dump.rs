@@ -257,10 +257,10 @@ fn write(
             }
         }
         Format::Csv | Format::Table if statistics.lists() => {
+            let csv = format == Format::Csv;
             for ((t, _), l) in each() {
-                let rows = l.iter();
-                rows.map(|l| l.write(out, &t.snapshot, &t.found, format == Format::Csv))
-                    .collect::<Result<(), Failure>>()?;
+                l.iter()
+                    .try_for_each(|l| l.write(out, &t.snapshot, &t.found, csv))?;
             }
         }
         Format::Csv => {
