@@ -12,7 +12,7 @@ use super::learner::Learner;
 use super::looks::{self, Look, Place};
 use super::report::Report;
 use super::shot::{Shot, uint};
-use super::sight::Sight;
+use super::sight::{Sight, is_date};
 use super::text::{is_text, text_at};
 use crate::blueprint::model::{Confidence, Field, Stored};
 use crate::memory::AddressSpace;
@@ -181,8 +181,9 @@ pub(super) fn texts(learner: &Learner<'_>, report: &mut Report) {
         }
         let values: BTreeSet<&[u8]> = rows.iter().filter_map(|row| text_at(row, offset)).collect();
         let (mut texts, mut others, mut joined, mut single, mut later) = (0, 0, 0, 0, 0);
-        // The last byte of a stamp is printable for decades.
-        let behind_stamp = offset >= 4 && stamps.contains_key(&(offset - 4));
+        // The last byte of a stamp is printable for decades, that of a date for half of each minute.
+        let behind_time = offset >= 4 && stamps.contains_key(&(offset - 4))
+            || offset >= 7 && are_dates(&rows, offset - 7);
         for row in &rows {
             later += usize::from(!is_text(row[offset]) && text_at(row, offset + 1).is_some());
             match row[offset] {
@@ -192,7 +193,7 @@ pub(super) fn texts(learner: &Learner<'_>, report: &mut Report) {
                 _ if text_at(row, offset).is_none() => {}
                 _ => {
                     texts += 1;
-                    let joins = offset > 0 && !behind_stamp && is_text(row[offset - 1]);
+                    let joins = offset > 0 && !behind_time && is_text(row[offset - 1]);
                     joined += usize::from(joins);
                 }
             }
@@ -259,6 +260,13 @@ pub(super) fn stamps(learner: &Learner<'_>, report: &mut Report) {
         line.stored = "epoch4".into();
         report.lines.push(line);
     }
+}
+
+/// Whether all rows hold dates there, zeros apart.
+fn are_dates(rows: &[&[u8]], at: usize) -> bool {
+    let held = rows.iter().filter_map(|row| row.get(at..at + 7));
+    let mut held = held.filter(|b| b.iter().any(|b| *b != 0)).peekable();
+    held.peek().is_some() && held.all(is_date)
 }
 
 /// Words that are times of the recent past in all rows, zero apart; with the number of different ones.
