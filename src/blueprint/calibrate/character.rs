@@ -4,7 +4,7 @@
 //! are reported as ambiguous, each with the rows that agree. Texts and times are told apart from other bytes, but not
 //! from each other. Not for: what bytes prove, that is [`super::blind`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::blind::line;
 use super::compose::plain;
@@ -12,7 +12,7 @@ use super::learner::Learner;
 use super::looks::{self, Look, Place};
 use super::report::Report;
 use super::shot::{Shot, uint};
-use super::sight::Sight;
+use super::sight::{Sight, is_date};
 use super::text::{is_text, text_at};
 use crate::blueprint::model::{Confidence, Field, Stored};
 use crate::memory::AddressSpace;
@@ -172,6 +172,7 @@ pub(super) fn texts(learner: &Learner<'_>, report: &mut Report) {
         return;
     };
     let rows: Vec<&[u8]> = quiet_rows(&shots.after);
+    let stamps = recent(&rows, learner.rows.len);
     let mut found = BTreeSet::new();
     let mut skip = 0;
     for offset in 0..learner.rows.len {
@@ -180,6 +181,9 @@ pub(super) fn texts(learner: &Learner<'_>, report: &mut Report) {
         }
         let values: BTreeSet<&[u8]> = rows.iter().filter_map(|row| text_at(row, offset)).collect();
         let (mut texts, mut others, mut joined, mut single, mut later) = (0, 0, 0, 0, 0);
+        // The last byte of a stamp is printable for decades, that of a date for half of each minute.
+        let behind_time = offset >= 4 && stamps.contains_key(&(offset - 4))
+            || offset >= 7 && are_dates(&rows, offset - 7);
         for row in &rows {
             later += usize::from(!is_text(row[offset]) && text_at(row, offset + 1).is_some());
             match row[offset] {
@@ -189,7 +193,8 @@ pub(super) fn texts(learner: &Learner<'_>, report: &mut Report) {
                 _ if text_at(row, offset).is_none() => {}
                 _ => {
                     texts += 1;
-                    joined += usize::from(offset > 0 && is_text(row[offset - 1]));
+                    let joins = offset > 0 && !behind_time && is_text(row[offset - 1]);
+                    joined += usize::from(joins);
                 }
             }
         }
@@ -240,35 +245,45 @@ fn quiet_rows(shot: &Shot) -> Vec<&[u8]> {
         .collect()
 }
 
-/// Words that are times of the recent past in all rows, zero apart.
+/// Reports the words that are times.
 pub(super) fn stamps(learner: &Learner<'_>, report: &mut Report) {
     let Some(shots) = learner.rounds.last() else {
         return;
     };
-    let now = jiff::Timestamp::now().as_second();
-    let rows = quiet_rows(&shots.after);
-    for offset in (0..learner.rows.len.saturating_sub(3)).step_by(4) {
-        let values: BTreeSet<i64> = rows
-            .iter()
-            .filter_map(|row| uint(row, offset, 4))
-            .filter(|v| *v != 0)
-            .map(|v| v as i64)
-            .collect();
-        let (Some(first), Some(last)) = (values.first(), values.last()) else {
-            continue;
-        };
-        if *first > now - OLD && *last <= now + 1 && *last > now - RECENT {
-            let mut line = line(
-                "(time)",
-                &BTreeSet::from([offset as u32]),
-                values.len() as u32,
-                values.len(),
-            );
-            line.verdict = "ambiguous";
-            line.offset = None;
-            line.alternatives = vec![offset as u32];
-            line.stored = "epoch4".into();
-            report.lines.push(line);
-        }
+    for (offset, values) in recent(&quiet_rows(&shots.after), learner.rows.len) {
+        let offset = offset as u32;
+        let places = BTreeSet::from([offset]);
+        let mut line = line("(time)", &places, values as u32, values);
+        line.verdict = "ambiguous";
+        line.offset = None;
+        line.alternatives = vec![offset];
+        line.stored = "epoch4".into();
+        report.lines.push(line);
     }
+}
+
+/// Whether all rows hold dates there, zeros apart.
+fn are_dates(rows: &[&[u8]], at: usize) -> bool {
+    let held = rows.iter().filter_map(|row| row.get(at..at + 7));
+    let mut held = held.filter(|b| b.iter().any(|b| *b != 0)).peekable();
+    held.peek().is_some() && held.all(is_date)
+}
+
+/// Words that are times of the recent past in all rows, zero apart; with the number of different ones.
+fn recent(rows: &[&[u8]], len: usize) -> BTreeMap<usize, usize> {
+    let now = jiff::Timestamp::now().as_second();
+    let values = |offset: usize| -> BTreeSet<i64> {
+        let all = rows.iter().filter_map(|row| uint(row, offset, 4));
+        all.filter(|v| *v != 0).map(|v| v as i64).collect()
+    };
+    let is_recent = |values: &BTreeSet<i64>| match (values.first(), values.last()) {
+        (Some(first), Some(last)) => *first > now - OLD && *last <= now + 1 && *last > now - RECENT,
+        _ => false,
+    };
+    let places = (0..len.saturating_sub(3)).step_by(4);
+    places
+        .map(|offset| (offset, values(offset)))
+        .filter(|(_, values)| is_recent(values))
+        .map(|(offset, values)| (offset, values.len()))
+        .collect()
 }
