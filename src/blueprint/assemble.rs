@@ -65,7 +65,7 @@ pub fn executable(path: &Path, hints: &Hints) -> Result<Facts, ExtractError> {
         port: Some(said(exe.port().to_owned())),
         ..Facts::default()
     };
-    for table in kqf::tables(&exe, &symbols, &wanted)? {
+    for table in kqf::tables(&exe, &symbols, &wanted, SESSIONS)? {
         if !kqf::row_size_fits(&table) {
             let found = table.rsz.to_string();
             return Err(exe.damaged(table.name, 0, "a row size within reason", found));

@@ -143,25 +143,31 @@ struct Head {
     columns: u32,
 }
 
-/// The wanted X$ tables with their columns, in the order wanted.
+/// Those of the wanted X$ tables that the executable has, with their columns, in the order wanted.
 ///
 /// # Errors
-/// Symbols or tables missing; no entry size under which the dictionary agrees with itself; numbers
+/// Symbols missing, or the needed table; no entry size under which the dictionary agrees with itself; numbers
 /// past all reason.
 pub fn tables(
     exe: &ExeReader,
     symbols: &Symbols,
     wanted: &[&str],
+    needed: &str,
 ) -> Result<Vec<KqfTable>, ExtractError> {
     let heads = heads(exe, symbol(exe, symbols, "kqftab")?)?;
     let mut places = Vec::with_capacity(wanted.len());
     for name in wanted {
-        let place = heads.iter().position(|head| head.table.name == *name);
-        places.push(place.ok_or_else(|| ExtractError::NoTable {
-            path: exe.path().to_owned(),
-            table: (*name).to_owned(),
-            tables: heads.len(),
-        })?);
+        match heads.iter().position(|head| head.table.name == *name) {
+            Some(place) => places.push(place),
+            None if *name == needed => {
+                return Err(ExtractError::NoTable {
+                    path: exe.path().to_owned(),
+                    table: (*name).to_owned(),
+                    tables: heads.len(),
+                });
+            }
+            None => {}
+        }
     }
     let kqftap = symbol(exe, symbols, "kqftap")?;
     let sizes = entry_sizes(exe, kqftap, &heads, &places)?;

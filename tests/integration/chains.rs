@@ -203,6 +203,8 @@ fn blueprint(sim: &Sim, name: &str, change: impl Fn(&mut Value)) -> PathBuf {
         Path::new("extract"),
         Path::new("--binary"),
         &binary,
+        Path::new("-I"),
+        Path::new(&sim.sid),
         Path::new("-o"),
         &path,
     ]);

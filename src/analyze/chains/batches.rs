@@ -291,7 +291,7 @@ impl<'a> Columns<'a> {
             parts.push((name, text));
         }
         let joined = labels::joined(parts.iter().map(|(name, text)| (*name, text.as_str())));
-        let label = links.label(&joined);
+        let label = links.label(if joined.is_empty() { "-" } else { &joined });
         texts.labels.insert(key, label);
         label
     }
