@@ -53,11 +53,10 @@ pub fn executable(path: &Path, hints: &Hints) -> Result<Facts, ExtractError> {
     kqf::require(&exe, &symbols)?;
     let texts = banner(&exe)?;
     let hints = hints.for_release(&texts.release)?;
-    let wanted: Vec<&str> = hints
-        .structs
-        .iter()
-        .filter_map(|s| s.table.as_deref())
-        .collect();
+    let tables = |optional: bool| -> Vec<&str> {
+        let structs = hints.structs.iter().filter(|s| s.optional || !optional);
+        structs.filter_map(|s| s.table.as_deref()).collect()
+    };
     let said = |value: String| Said::new(value, EXECUTABLE);
     let mut facts = Facts {
         sources: vec![source(&exe, &texts)],
@@ -65,7 +64,7 @@ pub fn executable(path: &Path, hints: &Hints) -> Result<Facts, ExtractError> {
         port: Some(said(exe.port().to_owned())),
         ..Facts::default()
     };
-    for table in kqf::tables(&exe, &symbols, &wanted, SESSIONS)? {
+    for table in kqf::tables(&exe, &symbols, &tables(false), &tables(true))? {
         if !kqf::row_size_fits(&table) {
             let found = table.rsz.to_string();
             return Err(exe.damaged(table.name, 0, "a row size within reason", found));

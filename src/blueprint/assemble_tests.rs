@@ -374,7 +374,7 @@ fn the_21_5_forms_decode_to_the_published_columns() {
     .write(directory.path());
     let exe = ExeReader::open(&path).unwrap();
     let symbols = exe.symbols(kqf::SYMBOLS).unwrap();
-    let found = kqf::tables(&exe, &symbols, &["X$KCCCP"], "X$KCCCP")
+    let found = kqf::tables(&exe, &symbols, &["X$KCCCP"], &[])
         .unwrap()
         .remove(0);
     assert_eq!((found.rsz, found.strukt.as_str()), (552, "kcccp"));

@@ -143,6 +143,9 @@ pub struct HintStruct {
     /// The anchor at which the structure stands; its size is the structure's.
     #[serde(default)]
     pub anchor: Option<String>,
+    /// Whether an executable without that table is read all the same.
+    #[serde(default)]
+    pub optional: bool,
     /// How torn reads are noticed.
     #[serde(default)]
     pub guard: Option<Guard>,
@@ -403,6 +406,7 @@ impl Merged {
         };
         known.table = known.table.take().or_else(|| strukt.table.clone());
         known.anchor = known.anchor.take().or_else(|| strukt.anchor.clone());
+        known.optional |= strukt.optional;
         known.guard = known.guard.or(strukt.guard);
         known.fields.extend(strukt.fields.iter().cloned());
         known.absent.extend(strukt.absent.iter().cloned());

@@ -139,20 +139,20 @@ struct Head {
 /// Those of the wanted X$ tables that the executable has, with their columns, in the order wanted.
 ///
 /// # Errors
-/// Symbols missing, or the needed table; no entry size under which the dictionary agrees with itself; numbers
+/// Symbols missing, or tables that aren't optional; no entry size under which the dictionary agrees with itself; numbers
 /// past all reason.
 pub fn tables(
     exe: &ExeReader,
     symbols: &Symbols,
     wanted: &[&str],
-    needed: &str,
+    optional: &[&str],
 ) -> Result<Vec<KqfTable>, ExtractError> {
     let heads = heads(exe, symbol(exe, symbols, "kqftab")?)?;
     let mut places = Vec::with_capacity(wanted.len());
     for name in wanted {
         match heads.iter().position(|head| head.table.name == *name) {
             Some(place) => places.push(place),
-            None if *name == needed => {
+            None if !optional.contains(name) => {
                 return Err(ExtractError::NoTable {
                     path: exe.path().to_owned(),
                     table: (*name).to_owned(),
