@@ -162,8 +162,8 @@ fn a_ring_is_listed_once_from_its_least_member() {
     let mut links = Links::default();
     let found = ways(&[to(2), to(0), to(1), to(1), to(4)], &mut links);
     let ring = " -> 0 -> 2 -> 1 (cycle)";
-    for i in 0..3 {
-        assert_eq!(found[i], (ring.to_owned(), End::Cycle(0)));
+    for member in &found[..3] {
+        assert_eq!(*member, (ring.to_owned(), End::Cycle(0)));
     }
     assert_eq!(found[3].0, format!(" -> 3{ring}"));
     assert_eq!(found[4].0, " -> 4 (cycle)");
@@ -219,7 +219,7 @@ proptest! {
             .collect();
         let mut links = Links::default();
         let found = ways(&next, &mut links);
-        for start in 0..n {
+        for (start, shown) in found.iter().enumerate() {
             let mut path = vec![start];
             let end = loop {
                 match next[path[path.len() - 1]] {
@@ -233,7 +233,7 @@ proptest! {
             let listed = |path: &[usize]| path.iter().map(|i| format!(" -> {i}")).collect::<String>();
             let text = match end {
                 Ok(last) => {
-                    prop_assert_eq!(found[start].1, End::Session(last));
+                    prop_assert_eq!(shown.1, End::Session(last));
                     listed(&path)
                 }
                 Err(at) => {
@@ -244,7 +244,7 @@ proptest! {
                     listed(&path) + &listed(&ring) + " (cycle)"
                 }
             };
-            prop_assert_eq!(&found[start].0, &text);
+            prop_assert_eq!(&shown.0, &text);
         }
     }
 }
