@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use server::{Client, Server};
 use sgascope::blueprint::calibrate::ask::{Form, Verdict};
 use sgascope::blueprint::calibrate::shot::uint;
-use sgascope::blueprint::calibrate::{Learned, Learner, Shape, Spec, scan, sessions};
+use sgascope::blueprint::calibrate::{Learned, Learner, Shape, Spec, compose, scan};
 use sgascope::memory::{AddressSpace, TargetAddr, fence_acquire};
 
 /// Bytes of a row in front of the pid: the array repeats, so that a row may begin at any multiple of 8.
@@ -194,7 +194,7 @@ fn backend_array_of_a_working_server() {
         1,
         "one word counts the changes: {counters:?}"
     );
-    for field in learned.iter().filter_map(sessions::field) {
+    for field in learned.iter().filter_map(compose::field) {
         assert!(field.evidence.unwrap().starts_with("calibrated"));
     }
     others_are_read_right(&server, &space, (first, stride), &learned, counters[0]);
