@@ -29,7 +29,8 @@ const BY_CHARACTER: [(&str, &str); 5] = [
     ("stats_ptr", "(statistics)"),
 ];
 
-/// The true place of a member known by character is learned, or among the places reported.
+/// What is learned by character stands at its true place; what isn't decided claims no offset. Whether the places
+/// reported as ambiguous contain the true one isn't asserted.
 fn characters_are_true(report: &Value, columns: &Value, seed: u64) {
     for (field, member) in BY_CHARACTER {
         for line in lines(report, field) {
