@@ -97,7 +97,8 @@ impl Wanted {
             .collect();
         for (i, session) in snapshot.sessions.iter_mut().enumerate() {
             let values = statistics.of(i);
-            let value = |at: &Option<usize>| at.zip(values).map(|(at, values)| values[at]).into();
+            let value =
+                |at: &Option<usize>| at.zip(values).map(|(at, values)| values.get(at)).into();
             session.names = names.clone();
             session.values.extend(at.iter().map(value));
         }
@@ -120,45 +121,37 @@ impl Wanted {
     pub fn listed<'a>(&self, snapshot: &'a Snapshot) -> Option<Listed<'a>> {
         let table = snapshot.statistics.as_ref()?;
         let counters = &table.plan.counters;
-        let (positions, with_zeros) = match self.listed.as_ref()? {
-            Asked::All => ((0..counters.len()).collect(), false),
-            Asked::Names(names) => {
-                let of = |name: &String| {
-                    counters
-                        .iter()
-                        .position(|c| c.name.eq_ignore_ascii_case(name))
-                };
-                (names.iter().filter_map(of).collect(), true)
-            }
+        let place = |name: &String| {
+            let mut all = counters.iter();
+            all.position(|c| c.name.eq_ignore_ascii_case(name))
         };
-        Some(Listed {
-            table,
-            positions,
-            with_zeros,
-        })
+        let positions = match self.listed.as_ref()? {
+            Asked::All => None,
+            Asked::Names(names) => Some(names.iter().filter_map(place).collect()),
+        };
+        Some(Listed { table, positions })
     }
 }
 
 /// The statistics that `--stats` shows.
 pub struct Listed<'a> {
     table: &'a StatisticTable,
-    positions: Vec<usize>,
-    with_zeros: bool,
+    /// Those named; `None`: all.
+    positions: Option<Vec<usize>>,
 }
 
 impl<'a> Listed<'a> {
     /// Name and value of each statistic of session `i`; `None`: they can't be read. Of all, those
     /// that aren't 0.
     pub fn of(&self, i: usize) -> Option<impl Iterator<Item = (&'a str, u64)> + '_> {
-        let values = self
-            .table
-            .of(i)
-            .filter(|_| !self.table.plan.absent.contains_key(""))?;
+        let none = self.table.plan.absent.contains_key("");
+        let values = self.table.of(i).filter(|_| !none)?;
         let counters = &self.table.plan.counters;
-        Some(self.positions.iter().filter_map(move |at| {
-            let value = values[*at];
-            (value != 0 || self.with_zeros).then_some((counters[*at].name.as_str(), value))
-        }))
+        let named = self.positions.iter().flatten();
+        let named = named.map(move |at| (*at, values.get(*at)));
+        let all = self.positions.is_none().then(|| values.non_zero());
+        let both = named.chain(all.into_iter().flatten());
+        Some(both.map(|(at, value)| (counters[at].name.as_str(), value)))
     }
 
     /// The long list: a line for each statistic of each session.

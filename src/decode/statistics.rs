@@ -32,12 +32,10 @@ pub const SESSION_IO: &[StatisticColumn] = &[
 
 /// The value that V$SESSTAT shows, from a session's words. Counters wrap at 64 bits.
 pub fn shown(counter: &Counter, words: &[u64]) -> u64 {
-    let word = |w: &u32| words.get(*w as usize).copied().unwrap_or(0);
-    // nearly all: thousands of sessions with thousands of statistics are asked for at once
-    if let ([only], 1) = (counter.words.as_slice(), counter.divisor) {
-        return word(only);
-    }
-    let own = counter.words.iter().map(word);
+    let own = counter
+        .words
+        .iter()
+        .map(|w| words.get(*w as usize).copied().unwrap_or(0));
     let raw = if counter.is_maximum {
         own.max().unwrap_or(0)
     } else {

@@ -6,12 +6,14 @@
 //!
 //! Not for: rows, which `walk` copies.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value as Json, json};
 
 use crate::decode::statistics::shown;
 use crate::memory::{AddressSpace, TargetAddr};
 use crate::plan::arrays::read_uint;
-use crate::plan::{BoundPlan, FieldRef, Need, StatisticPlan, row};
+use crate::plan::{BoundPlan, Counter, FieldRef, Need, StatisticPlan, row};
 use crate::walk::Frame;
 
 /// What a frame needs of its rows so that their statistics can be read.
@@ -22,18 +24,38 @@ pub const NEEDS: [Need; 2] = [row("stats_ptr"), row("KSUSESER")];
 pub struct StatisticTable {
     /// What was asked for and could be had.
     pub plan: StatisticPlan,
-    /// Values of all sessions that could be read, one behind the other in the plan's order.
-    values: Vec<u64>,
-    /// Where each of the frame's sessions begins in `values`.
-    starts: Vec<Option<usize>>,
+    /// Values of all sessions that could be read, one behind the other: position in the plan and
+    /// value, without zeros, which most are.
+    values: Vec<(u32, u64)>,
+    /// Where each of the frame's sessions has its values.
+    ranges: Vec<Option<Range<usize>>>,
+}
+
+/// The statistics of one session.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionStatistics<'a>(&'a [(u32, u64)]);
+
+impl<'a> SessionStatistics<'a> {
+    /// The value of the plan's statistic `position`.
+    pub fn get(self, position: usize) -> u64 {
+        let found = self.0.binary_search_by_key(&position, |v| v.0 as usize);
+        found.map_or(0, |at| self.0[at].1)
+    }
+
+    /// Position and value of all that aren't 0, in the plan's order.
+    pub fn non_zero(self) -> impl Iterator<Item = (usize, u64)> + 'a {
+        self.0
+            .iter()
+            .map(|(position, value)| (*position as usize, *value))
+    }
 }
 
 impl StatisticTable {
     /// Reads the counters of all sessions of a frame.
     pub fn read(bound: &BoundPlan, frame: &Frame, plan: StatisticPlan) -> StatisticTable {
         let mut table = StatisticTable {
-            values: Vec::with_capacity(frame.len() * plan.counters.len()),
-            starts: Vec::with_capacity(frame.len()),
+            values: Vec::new(),
+            ranges: Vec::with_capacity(frame.len()),
             plan,
         };
         let places = match Places::of(bound) {
@@ -41,31 +63,40 @@ impl StatisticTable {
             Err(why) => {
                 table.plan.counters.clear();
                 table.plan.absent.insert(String::new(), why);
-                table.starts.resize(frame.len(), None);
+                table.ranges.resize(frame.len(), None);
                 return table;
             }
         };
         let mut words = vec![0u64; table.plan.words];
+        let plain = plain_words(&table.plan.counters);
         for i in 0..frame.len() {
             let whole = places.read(bound, frame, i, &table.plan, &mut words);
-            table.starts.push(whole.map(|()| table.values.len()));
+            let start = table.values.len();
             if whole.is_some() {
-                let values = table.plan.counters.iter().map(|c| shown(c, &words));
-                table.values.extend(values);
+                let counters = plain.iter().zip(&table.plan.counters).enumerate();
+                let values = counters.map(|(position, (word, counter))| {
+                    let value = match word {
+                        Some(word) => words.get(*word).copied().unwrap_or(0),
+                        None => shown(counter, &words),
+                    };
+                    (position as u32, value)
+                });
+                table.values.extend(values.filter(|v| v.1 != 0));
             }
+            table.ranges.push(whole.map(|()| start..table.values.len()));
         }
         table
     }
 
-    /// The values of session `i` of the frame, in the plan's order; `None`: they can't be read.
-    pub fn of(&self, i: usize) -> Option<&[u64]> {
-        let start = (*self.starts.get(i)?)?;
-        self.values.get(start..start + self.plan.counters.len())
+    /// The statistics of session `i` of the frame; `None`: they can't be read.
+    pub fn of(&self, i: usize) -> Option<SessionStatistics<'_>> {
+        let range = self.ranges.get(i)?.clone()?;
+        self.values.get(range).map(SessionStatistics)
     }
 
     /// Sessions whose counters could not be read.
     pub fn unreadable(&self) -> usize {
-        self.starts.iter().filter(|s| s.is_none()).count()
+        self.ranges.iter().filter(|r| r.is_none()).count()
     }
 
     /// Why a statistic can't be had.
@@ -95,6 +126,16 @@ impl StatisticTable {
             absent.insert(key, why.as_str().into());
         }
     }
+}
+
+/// The word of each counter that is just that word, side by side: nearly all are, and thousands of
+/// sessions with thousands of statistics are read at once.
+fn plain_words(counters: &[Counter]) -> Vec<Option<usize>> {
+    let plain = |c: &Counter| match (c.words.as_slice(), c.divisor) {
+        ([only], 1) => Some(*only as usize),
+        _ => None,
+    };
+    counters.iter().map(plain).collect()
 }
 
 /// Where a row says where its counters are, and whose they are.

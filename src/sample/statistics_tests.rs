@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::memory::{BytesSpace, Fault, Region, Spot};
-use crate::plan::{Counter, Span};
+use crate::plan::Span;
 
 /// Memory that counts the words read of it.
 struct Counting {
@@ -88,4 +88,12 @@ fn a_wild_pointer_is_no_value() {
         );
     }
     assert_eq!(space.words.load(Ordering::Relaxed), 0, "nothing was read");
+}
+
+#[test]
+fn zeros_take_no_room_and_are_values() {
+    let one = SessionStatistics(&[(1, 7), (5, 9)]);
+    assert_eq!([0, 1, 2, 5, 6].map(|p| one.get(p)), [0, 7, 0, 9, 0]);
+    assert_eq!(one.non_zero().collect::<Vec<_>>(), [(1, 7), (5, 9)]);
+    assert_eq!(plain_words(&plan().counters), [Some(0), None]);
 }
