@@ -11,8 +11,7 @@ use crate::analyze::resource_limit::{self, LimitWatch, Usage};
 use crate::decode::dates::rfc3339;
 use crate::decode::processes::PROCESS_COLUMNS;
 use crate::discover::{OsFact, OsProcesses};
-use crate::sample::snapshot::Extras;
-use crate::sample::{Attachment, ProcessSnapshot, Snapshot};
+use crate::sample::{Attachment, ProcessSnapshot, Slots, Snapshot};
 
 type Row = Map<String, Json>;
 
@@ -257,11 +256,15 @@ fn watch_limits(
     time: Option<Duration>,
 ) -> Result<[LimitWatch; 2], Failure> {
     let look = || -> Result<[Usage; 2], Failure> {
-        let processes = ProcessSnapshot::take(attachment)?;
-        Ok(usage(
-            &processes,
-            &Snapshot::take(attachment, Extras::default())?,
-        ))
+        let used = |name, slots: Slots| Usage {
+            name,
+            current: slots.used,
+            limit: slots.all,
+        };
+        Ok([
+            used("processes", Slots::of_processes(attachment)?),
+            used("sessions", Slots::of_sessions(attachment)?),
+        ])
     };
     let mut watches = look()?.map(LimitWatch::new);
     let start = std::time::Instant::now();

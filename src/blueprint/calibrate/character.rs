@@ -171,24 +171,32 @@ pub(super) fn texts(learner: &Learner<'_>, report: &mut Report) {
     let Some(shots) = learner.rounds.last() else {
         return;
     };
-    let rows: Vec<&[u8]> = quiet_rows(&shots.after);
-    let stamps = recent(&rows, learner.rows.len);
+    let last = quiet_rows(&shots.after);
+    let stamps = recent(&last, learner.rows.len);
+    // Of all rounds: what a number's bytes look like by chance in one they don't in the next.
+    let rows: Vec<&[u8]> = learner
+        .rounds
+        .iter()
+        .flat_map(|shots| quiet_rows(&shots.after))
+        .collect();
     let mut found = BTreeSet::new();
     let mut skip = 0;
     for offset in 0..learner.rows.len {
         if offset < skip {
             continue;
         }
+        if rows.iter().any(|r| r[offset] != 0 && !is_text(r[offset])) {
+            continue;
+        }
         let values: BTreeSet<&[u8]> = rows.iter().filter_map(|row| text_at(row, offset)).collect();
-        let (mut texts, mut others, mut joined, mut single, mut later) = (0, 0, 0, 0, 0);
+        let (mut texts, mut joined, mut single, mut later) = (0, 0, 0, 0);
         // The last byte of a stamp is printable for decades, that of a date for half of each minute.
         let behind_time = offset >= 4 && stamps.contains_key(&(offset - 4))
-            || offset >= 7 && are_dates(&rows, offset - 7);
+            || offset >= 7 && are_dates(&last, offset - 7);
         for row in &rows {
             later += usize::from(!is_text(row[offset]) && text_at(row, offset + 1).is_some());
             match row[offset] {
                 0 => {}
-                b if !is_text(b) => others += 1,
                 _ if row.get(offset + 1).is_none_or(|b| !is_text(*b)) => single += 1,
                 _ if text_at(row, offset).is_none() => {}
                 _ => {
@@ -200,7 +208,7 @@ pub(super) fn texts(learner: &Learner<'_>, report: &mut Report) {
         }
         // The byte in front may be a number's; inside a text it is always text.
         let apart = single * 20 <= texts && later * 20 <= texts && joined * 10 < texts * 9;
-        if values.len() >= 2 && texts >= FEWEST_TEXTS && others == 0 && apart {
+        if values.len() >= 2 && texts >= FEWEST_TEXTS && apart {
             found.insert(offset as u32);
             let longest = values.iter().map(|v| v.len()).max().unwrap_or(0);
             skip = offset + longest;

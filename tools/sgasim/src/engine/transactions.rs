@@ -151,8 +151,11 @@ impl Engine {
         self.stage.finish(next, "unblock");
         self.run(next);
         for waiter in self.locks.waiters(row) {
+            // Two changes: between them the session is seen outside a wait.
             self.stage.begin();
             self.end_wait(waiter);
+            self.stage.finish(waiter, "unblock");
+            self.stage.begin();
             self.await_holder(waiter, next);
             self.stage.finish(waiter, "block");
         }
