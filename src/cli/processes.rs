@@ -115,21 +115,22 @@ impl Parts {
         self.processes.is_some() || self.limits.is_some()
     }
 
-    /// The parts of a dump's document, by name; the reasons go to `absent` of its `meta`.
-    pub fn add_to(&self, meta: &mut Map<String, Json>) -> Map<String, Json> {
+    /// Adds the reasons of what is missing to `absent` of a dump's `meta`.
+    pub fn explain(&self, meta: &mut Map<String, Json>) {
         if let Some(Json::Object(absent)) = meta.get_mut("absent") {
             let own = self.absent.iter().cloned();
             absent.extend(own.map(|(c, why)| (c, why.into())));
         }
-        let named = [
+    }
+
+    /// The parts that were asked for, by their names in a dump's document.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, &[Row])> {
+        let all = [
             ("processes", &self.processes),
             ("resource_limit", &self.limits),
         ];
-        let objects = |rows: &Vec<Row>| rows.iter().cloned().map(Json::Object).collect();
-        let asked = named.into_iter();
-        asked
-            .filter_map(|(name, rows)| Some((name.to_owned(), objects(rows.as_ref()?))))
-            .collect()
+        all.into_iter()
+            .filter_map(|(name, rows)| Some((name, rows.as_deref()?)))
     }
 
     /// Writes the parts alone: tables one after the other; CSV and JSON lines hold one kind of rows,

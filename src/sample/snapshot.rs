@@ -17,12 +17,18 @@ use super::statistics::{self, StatisticTable};
 use crate::decode::columns::{dump_columns, needs_of};
 use crate::decode::needs::PREVIOUS_SQL_NEEDS;
 use crate::decode::text::Charset;
-use crate::decode::{Decoder, ShownSql, dates};
+use crate::decode::{Decoder, Row, ShownSql, dates};
 use crate::plan::{BoundPlan, Need, StatisticPlan, row};
 use crate::walk::{Frame, Select, Walker};
 
 /// Room in each session for columns that are added later.
 const EXTRA: usize = 12;
+
+/// Rows from which a further thread pays.
+const FEWEST_ROWS: usize = 500;
+
+/// Threads at most: a look shouldn't take a busy host.
+const MOST_THREADS: usize = 4;
 
 /// Columns of the texts of statements, with their meaning.
 pub const TEXT_COLUMNS: [(&str, &str); 2] = [
@@ -128,21 +134,47 @@ fn sessions(
         found.map_or(Json::Null, |s| s.text.as_str().into())
     };
     let width = decoder.columns().count() + EXTRA;
-    (0..frame.len())
-        .map(|i| {
-            let row = decoder.row(frame, i);
-            let mut values = Vec::with_capacity(width);
-            values.extend(decoder.values(&row).map(|v| v.to_json()));
-            if texts.is_some() {
-                values.push(text(decoder.shown_sql(row.words)));
-                values.push(text(decoder.shown_previous_sql(row.words)));
+    let rows: Vec<Row> = (0..frame.len()).map(|i| decoder.row(frame, i)).collect();
+    let decoder = &*decoder;
+    let one = |row: &Row| {
+        let mut values = Vec::with_capacity(width);
+        values.extend(decoder.values(row).map(|v| v.to_json()));
+        if texts.is_some() {
+            values.push(text(decoder.shown_sql(row.words)));
+            values.push(text(decoder.shown_previous_sql(row.words)));
+        }
+        SessionValues {
+            names: names.clone(),
+            values,
+        }
+    };
+    in_parallel(&rows, one)
+}
+
+/// Does the same for each item, on several processors where there are many; results keep their
+/// order.
+fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = items
+        .len()
+        .div_ceil(processors.min(MOST_THREADS))
+        .max(FEWEST_ROWS);
+    std::thread::scope(|scope| {
+        let work = &work;
+        let mut shares = items.chunks(share);
+        let first = shares.next().unwrap_or_default();
+        let threads: Vec<_> = shares
+            .map(|share| scope.spawn(move || share.iter().map(work).collect::<Vec<R>>()))
+            .collect();
+        let mut all: Vec<R> = first.iter().map(work).collect();
+        for thread in threads {
+            match thread.join() {
+                Ok(results) => all.extend(results),
+                Err(panic) => std::panic::resume_unwind(panic),
             }
-            SessionValues {
-                names: names.clone(),
-                values,
-            }
-        })
-        .collect()
+        }
+        all
+    })
 }
 
 /// Texts that can't be had on this instance, with the reason.

@@ -163,8 +163,7 @@ impl<'a> Sight<'a> {
             return 0.0;
         }
         if !self.is_busy(at, 1) {
-            // Something begins further behind: not this text.
-            return -6.0;
+            return if self.emptied(at, size) { 0.0 } else { -6.0 };
         }
         let (mut good, mut joined) = (Tally::default(), 0);
         let mut lengths = BTreeSet::new();
@@ -187,7 +186,8 @@ impl<'a> Sight<'a> {
             }
         }
         let texts = self.rows().filter(|r| is_text(r[at])).count();
-        if good.share() < 0.98 || joined * 2 > texts {
+        // All that ever begins here is no text.
+        if texts == 0 || good.share() < 0.98 || joined * 2 > texts {
             return -8.0;
         }
         match self.length_behind(at, size) {
@@ -196,6 +196,16 @@ impl<'a> Sight<'a> {
             _ if texts >= FEW && lengths.iter().any(|n| *n >= 3) => 3.0,
             _ => 0.0,
         }
+    }
+
+    /// Whether what stands behind a NUL there may be the rest of texts that were emptied by it: it begins with the
+    /// second byte, and the length behind the field is 0. Else something else begins there.
+    fn emptied(&self, at: usize, size: usize) -> bool {
+        let length = (at + size).next_multiple_of(8);
+        let field = |row: &'a [u8]| Some((row.get(at..at + size)?, uint(row, length, 8)?));
+        let held = self.rows().filter_map(field);
+        let mut held = held.filter(|(field, _)| field.iter().any(|b| *b != 0));
+        held.all(|(field, length)| length == 0 && field.get(1).is_some_and(|b| *b != 0))
     }
 
     /// Different lengths of the text that a number behind it tells right: one byte, or 8 bytes aligned.
@@ -403,6 +413,29 @@ mod tests {
         assert!(sight.number(40, 4) < 0.0, "part of an address");
         assert_eq!(sight.number(24, 1), 0.0);
         assert_eq!(sight.address(56), 0.0, "nothing there");
+    }
+
+    /// What a text leaves behind its NUL is no sign against its place.
+    #[test]
+    fn emptied_texts_are_no_sign_against_their_place() {
+        let mut bytes = vec![0u8; 40 * ROW];
+        for row in bytes.chunks_exact_mut(ROW).step_by(3) {
+            row[9..14].copy_from_slice(b"BCDEF");
+            row[33..37].copy_from_slice(b"MORE");
+            row[48] = 4;
+        }
+        let space = BytesSpace::new(vec![(TargetAddr(BASE), bytes)]).unwrap();
+        let rows = Rows {
+            addrs: (0..40).map(|i| TargetAddr(BASE + i * ROW as u64)).collect(),
+            len: ROW,
+        };
+        let shot = || Shot::take(&space, &rows, false);
+        let rounds = [Round::new(shot(), shot())];
+        let sight = Sight::new(&space, &rounds, ROW);
+        assert_eq!(sight.text(8, 16), 0.0);
+        assert!(sight.text(6, 16) < 0.0, "it begins further behind");
+        assert!(sight.text(32, 16) < 0.0, "its length isn't 0: it lives");
+        assert!(sight.text(48, 8) < 0.0, "a number is no text");
     }
 
     #[test]
