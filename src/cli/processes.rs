@@ -11,6 +11,7 @@ use crate::analyze::resource_limit::{self, LimitWatch, Usage};
 use crate::decode::dates::rfc3339;
 use crate::decode::processes::PROCESS_COLUMNS;
 use crate::discover::{OsFact, OsProcesses};
+use crate::sample::parallel::in_parallel;
 use crate::sample::{Attachment, ProcessSnapshot, Slots, Snapshot};
 
 type Row = Map<String, Json>;
@@ -93,8 +94,8 @@ impl Parts {
                 .absent
                 .extend(absent.map(|(c, why)| (format!("processes.{c}"), why.clone())));
             let mut rows = snapshot.processes;
-            for row in &mut rows {
-                let fact = look(&os, row);
+            let facts = in_parallel(&rows, || (), |(), row| look(&os, row));
+            for (row, fact) in rows.iter_mut().zip(facts) {
                 if let OsFact::Unknown(why) = &fact
                     && !parts.absent.iter().any(|(c, _)| c == "processes.os_alive")
                 {

@@ -12,6 +12,7 @@ pub mod attach;
 pub mod choose;
 pub mod owners;
 pub mod pacer;
+pub mod parallel;
 pub mod processes;
 pub mod recursives;
 pub mod rows;

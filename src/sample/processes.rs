@@ -8,8 +8,9 @@ use serde_json::{Map, Value as Json};
 
 use super::attach::{AttachError, Attachment};
 use super::pacer::{monotonic_ns, wall_ns};
+use super::parallel::in_parallel;
 use crate::decode::processes::PROCESS_COLUMNS;
-use crate::decode::{Column, Decoder};
+use crate::decode::{Column, Decoder, Row};
 use crate::plan::Need;
 use crate::walk::Walker;
 
@@ -45,16 +46,15 @@ impl ProcessSnapshot {
         frame.mono_ns = start;
         frame.wall_ns = wall_ns();
         walker.sweep(&mut frame, || monotonic_ns() - start);
-        let mut processes = Vec::with_capacity(frame.len());
-        for i in 0..frame.len() {
-            let row = decoder.row(&frame, i);
-            let values = decoder.columns().zip(decoder.values(&row));
-            processes.push(
-                values
-                    .map(|(c, v)| (c.name.to_owned(), v.to_json()))
-                    .collect(),
-            );
-        }
+        let rows: Vec<Row> = (0..frame.len()).map(|i| decoder.row(&frame, i)).collect();
+        let decoder = &decoder;
+        let object = |(): &mut (), row: &Row| {
+            let values = decoder.columns().zip(decoder.values(row));
+            values
+                .map(|(c, v)| (c.name.to_owned(), v.to_json()))
+                .collect()
+        };
+        let processes = in_parallel(&rows, || (), object);
         let absent = decoder.absent();
         Ok(ProcessSnapshot {
             processes,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use super::attach::{AttachError, Attachment};
 use super::owners::Owners;
 use super::pacer::{monotonic_ns, wall_ns};
+use super::parallel::in_parallel;
 use super::recursives::served;
 use super::shown::{Names, SessionValues};
 use super::sql_texts::{NO_TEXTS, SqlTexts, TextForm};
@@ -23,12 +24,6 @@ use crate::walk::{Frame, Select, Walker};
 
 /// Room in each session for columns that are added later.
 const EXTRA: usize = 12;
-
-/// Rows from which a further thread pays.
-const FEWEST_ROWS: usize = 500;
-
-/// Threads at most: a look shouldn't take a busy host.
-const MOST_THREADS: usize = 4;
 
 /// Columns of the texts of statements, with their meaning.
 pub const TEXT_COLUMNS: [(&str, &str); 2] = [
@@ -148,33 +143,7 @@ fn sessions(
             values,
         }
     };
-    in_parallel(&rows, one)
-}
-
-/// Does the same for each item, on several processors where there are many; results keep their
-/// order.
-fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = items
-        .len()
-        .div_ceil(processors.min(MOST_THREADS))
-        .max(FEWEST_ROWS);
-    std::thread::scope(|scope| {
-        let work = &work;
-        let mut shares = items.chunks(share);
-        let first = shares.next().unwrap_or_default();
-        let threads: Vec<_> = shares
-            .map(|share| scope.spawn(move || share.iter().map(work).collect::<Vec<R>>()))
-            .collect();
-        let mut all: Vec<R> = first.iter().map(work).collect();
-        for thread in threads {
-            match thread.join() {
-                Ok(results) => all.extend(results),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        all
-    })
+    in_parallel(&rows, || (), |(), row| one(row))
 }
 
 /// Texts that can't be had on this instance, with the reason.

@@ -6,10 +6,9 @@
 //!
 //! Not for: rows, which `walk` copies.
 
-use std::ops::Range;
-
 use serde_json::{Map, Value as Json, json};
 
+use super::parallel::in_parallel;
 use crate::decode::statistics::shown;
 use crate::memory::{AddressSpace, TargetAddr};
 use crate::plan::arrays::read_uint;
@@ -24,11 +23,9 @@ pub const NEEDS: [Need; 2] = [row("stats_ptr"), row("KSUSESER")];
 pub struct StatisticTable {
     /// What was asked for and could be had.
     pub plan: StatisticPlan,
-    /// Values of all sessions that could be read, one behind the other: position in the plan and
-    /// value, without zeros, which most are.
-    values: Vec<(u32, u64)>,
-    /// Where each of the frame's sessions has its values.
-    ranges: Vec<Option<Range<usize>>>,
+    /// For each of the frame's sessions that could be read: position in the plan and value, without
+    /// zeros, which most are.
+    values: Vec<Option<Vec<(u32, u64)>>>,
 }
 
 /// The statistics of one session.
@@ -54,49 +51,45 @@ impl StatisticTable {
     /// Reads the counters of all sessions of a frame.
     pub fn read(bound: &BoundPlan, frame: &Frame, plan: StatisticPlan) -> StatisticTable {
         let mut table = StatisticTable {
-            values: Vec::new(),
-            ranges: Vec::with_capacity(frame.len()),
             plan,
+            values: Vec::new(),
         };
         let places = match Places::of(bound) {
             Ok(places) => places,
             Err(why) => {
                 table.plan.counters.clear();
                 table.plan.absent.insert(String::new(), why);
-                table.ranges.resize(frame.len(), None);
+                table.values.resize(frame.len(), None);
                 return table;
             }
         };
-        let mut words = vec![0u64; table.plan.words];
-        let plain = plain_words(&table.plan.counters);
-        for i in 0..frame.len() {
-            let whole = places.read(bound, frame, i, &table.plan, &mut words);
-            let start = table.values.len();
-            if whole.is_some() {
-                let counters = plain.iter().zip(&table.plan.counters).enumerate();
-                let values = counters.map(|(position, (word, counter))| {
-                    let value = match word {
-                        Some(word) => words.get(*word).copied().unwrap_or(0),
-                        None => shown(counter, &words),
-                    };
-                    (position as u32, value)
-                });
-                table.values.extend(values.filter(|v| v.1 != 0));
-            }
-            table.ranges.push(whole.map(|()| start..table.values.len()));
-        }
+        let plan = &table.plan;
+        let plain = plain_words(&plan.counters);
+        let sessions: Vec<usize> = (0..frame.len()).collect();
+        let words = || vec![0u64; plan.words];
+        table.values = in_parallel(&sessions, words, |words, i| {
+            places.read(bound, frame, *i, plan, words)?;
+            let counters = plain.iter().zip(&plan.counters).enumerate();
+            let values = counters.map(|(position, (word, counter))| {
+                let value = match word {
+                    Some(word) => words.get(*word).copied().unwrap_or(0),
+                    None => shown(counter, words),
+                };
+                (position as u32, value)
+            });
+            Some(values.filter(|v| v.1 != 0).collect())
+        });
         table
     }
 
     /// The statistics of session `i` of the frame; `None`: they can't be read.
     pub fn of(&self, i: usize) -> Option<SessionStatistics<'_>> {
-        let range = self.ranges.get(i)?.clone()?;
-        self.values.get(range).map(SessionStatistics)
+        self.values.get(i)?.as_deref().map(SessionStatistics)
     }
 
     /// Sessions whose counters could not be read.
     pub fn unreadable(&self) -> usize {
-        self.ranges.iter().filter(|r| r.is_none()).count()
+        self.values.iter().filter(|v| v.is_none()).count()
     }
 
     /// Why a statistic can't be had.
