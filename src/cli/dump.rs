@@ -34,6 +34,20 @@ const TABLE_COLUMNS: &[&str] = &[
     "machine",
 ];
 
+/// Columns of the table of hidden sessions for people: whom they serve, by which process.
+const RECURSIVE_COLUMNS: &[&str] = &[
+    "sid",
+    "serial_no",
+    "serves_sid",
+    "serves_serial_no",
+    "paddr",
+    "os_pid",
+    "status",
+    "username",
+    "age_s",
+    "sql_id",
+];
+
 /// Characters of a text that nobody asked for.
 const UNASKED_TEXT: usize = 60;
 
@@ -191,7 +205,15 @@ fn chosen(args: &DumpArgs, texts: Texts) -> Result<Vec<String>, Failure> {
     let known: Vec<&str> = dump_columns().iter().map(|c| c.name).collect();
     if args.columns.is_empty() {
         let names: Vec<String> = match args.format {
-            Format::Table => TABLE_COLUMNS.iter().map(|c| (*c).to_owned()).collect(),
+            Format::Table => {
+                let hidden = args.recursive == RecursiveArg::Only;
+                let columns = if hidden {
+                    RECURSIVE_COLUMNS
+                } else {
+                    TABLE_COLUMNS
+                };
+                columns.iter().map(|c| (*c).to_owned()).collect()
+            }
             _ => known.iter().map(|c| (*c).to_owned()).collect(),
         };
         return Ok(names.into_iter().chain(with_text).collect());
@@ -362,11 +384,13 @@ fn text(snapshot: &Snapshot, rows: &[&SessionValues], columns: &[String]) -> Str
     table::right(&mut shown, &numbers);
     let m = &snapshot.meta;
     format!(
-        "{}\n{} of {} sessions in use, {} slots, instance {} ({}), {}, read in {} µs{}{}\n",
+        "{}\n{} of {} sessions in use, {} slots, {} of them hidden from V$SESSION ({:.1} % of slots), instance {} ({}), {}, read in {} µs{}{}\n",
         table::render(&shown),
         rows.len(),
         m["in_use"],
         m["slots"],
+        m["recursive"]["count"],
+        m["recursive"]["share_of_slots"].as_f64().unwrap_or(0.0) * 100.0,
         plain(&m["instance_name"]),
         plain(&m["release"]),
         plain(&m["sample_time"]),
