@@ -8,9 +8,9 @@ use std::time::Instant;
 use serde_json::Value as Json;
 
 use super::args::{DumpArgs, Format, RecursiveArg};
-use super::print::{plain, write_csv};
+use super::print::{self, plain, write_csv};
 use super::statistics::{Listed, SessionJson, Wanted};
-use super::{Exit, Failure, columns, filter, instances, processes, recursive, table};
+use super::{Exit, Failure, columns, filter, instances, processes, recursive};
 use crate::analyze::Filter;
 use crate::decode::columns::dump_columns;
 use crate::sample::snapshot::Extras;
@@ -367,25 +367,10 @@ fn write_lines<T: serde::Serialize>(
 
 fn text(snapshot: &Snapshot, rows: &[&SessionValues], columns: &[String]) -> String {
     let headers: Vec<&str> = columns.iter().map(String::as_str).collect();
-    let mut shown = table::new(&headers);
-    for row in rows {
-        shown.add_row(columns.iter().map(|c| {
-            let cell = row.get(c).map(plain).unwrap_or_default();
-            // control characters of a statement would break the lines of the table
-            cell.replace(char::is_control, " ")
-        }));
-    }
-    let numbers: Vec<usize> = columns
-        .iter()
-        .enumerate()
-        .filter(|(_, c)| rows.iter().any(|r| r[c].is_number()))
-        .map(|(i, _)| i)
-        .collect();
-    table::right(&mut shown, &numbers);
     let m = &snapshot.meta;
     format!(
         "{}\n{} of {} sessions in use, {} slots, {} of them hidden from V$SESSION ({:.1} % of slots), instance {} ({}), {}, read in {} µs{}{}\n",
-        table::render(&shown),
+        print::table(rows, &headers),
         rows.len(),
         m["in_use"],
         m["slots"],

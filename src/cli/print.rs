@@ -1,4 +1,4 @@
-//! Cells and CSV, as all verbs that list rows print them.
+//! Cells, tables and CSV, as all verbs that list rows print them.
 //!
 //! Callers: `cli`.
 
@@ -6,7 +6,7 @@ use std::io::Write;
 
 use serde_json::Value as Json;
 
-use super::Failure;
+use super::{Failure, table};
 use crate::sample::Named;
 
 /// A value as plain text; null is empty.
@@ -16,6 +16,24 @@ pub fn plain(value: &Json) -> String {
         Json::String(text) => text.clone(),
         other => other.to_string(),
     }
+}
+
+/// Rows as a table for people: numbers stand right, control characters, which would break its
+/// lines, are blanks.
+pub fn table<R: Named>(rows: &[&R], columns: &[&str]) -> String {
+    let mut shown = table::new(columns);
+    for row in rows {
+        shown.add_row(columns.iter().map(|c| {
+            let cell = row.named(c).map(plain).unwrap_or_default();
+            cell.replace(char::is_control, " ")
+        }));
+    }
+    let is_number = |c: &str| rows.iter().any(|r| r.named(c).is_some_and(Json::is_number));
+    let numbers: Vec<usize> = (0..columns.len())
+        .filter(|i| is_number(columns[*i]))
+        .collect();
+    table::right(&mut shown, &numbers);
+    table::render(&shown)
 }
 
 /// Rows as CSV, with a header line.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json};
 
 use super::args::{DumpArgs, Format};
-use super::{Exit, Failure, print, table};
+use super::{Exit, Failure, print};
 use crate::analyze::resource_limit::{self, LimitWatch, Usage};
 use crate::decode::dates::rfc3339;
 use crate::decode::processes::PROCESS_COLUMNS;
@@ -149,7 +149,10 @@ impl Parts {
         ] {
             let Some(rows) = rows else { continue };
             match format {
-                Format::Table => write!(out, "{}", text(rows, shown))?,
+                Format::Table => {
+                    let rows: Vec<&Row> = rows.iter().collect();
+                    writeln!(out, "{}", print::table(&rows, shown))?;
+                }
                 Format::Csv => {
                     let all = all_columns(rows);
                     print::write_csv(out, &rows.iter().collect::<Vec<_>>(), &all)?;
@@ -181,20 +184,6 @@ fn all_columns(rows: &[Row]) -> Vec<String> {
         names.extend(others.cloned().collect::<Vec<_>>());
     }
     names
-}
-
-fn text(rows: &[Row], columns: &[&str]) -> String {
-    let mut shown = table::new(columns);
-    for row in rows {
-        let cell = |c: &&str| row.get(*c).map(print::plain).unwrap_or_default();
-        shown.add_row(columns.iter().map(cell));
-    }
-    let is_number = |c: &str| rows.iter().any(|r| r.get(c).is_some_and(Json::is_number));
-    let numbers: Vec<usize> = (0..columns.len())
-        .filter(|i| is_number(columns[*i]))
-        .collect();
-    table::right(&mut shown, &numbers);
-    format!("{}\n", table::render(&shown))
 }
 
 /// The server processes of what is attached.
