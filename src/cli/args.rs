@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use super::quantities::{duration, duration_or_zero, rate};
 use crate::sample::{Jitter, Source, TextForm};
 
 /// Reads the shared memory of a running Oracle Database directly, without SQL, and shows and
@@ -456,31 +457,6 @@ pub struct ChainsArgs {
     pub format: Format,
 }
 
-fn rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(hz) if (0.01..=10_000.0).contains(&hz) => Ok(hz),
-        _ => Err("a rate is a number of samples per second, 0.01 to 10000".into()),
-    }
-}
-
-fn duration_or_zero(text: &str) -> Result<std::time::Duration, String> {
-    match text {
-        "0" | "0s" => Ok(std::time::Duration::ZERO),
-        _ => duration(text),
-    }
-}
-
-fn duration(text: &str) -> Result<std::time::Duration, String> {
-    let bare_seconds = text.parse::<u64>().ok().map(std::time::Duration::from_secs);
-    bare_seconds
-        .or_else(|| {
-            let span: jiff::SignedDuration = text.parse().ok()?;
-            span.try_into().ok()
-        })
-        .filter(|d: &std::time::Duration| !d.is_zero())
-        .ok_or_else(|| "a duration is a time like 10s, 5m or 1h30m".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -489,13 +465,5 @@ mod tests {
     #[test]
     fn definitions_are_sound() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn durations() {
-        assert_eq!(duration("10s").unwrap().as_secs(), 10);
-        assert_eq!(duration("1h30m").unwrap().as_secs(), 5400);
-        assert_eq!(duration("7").unwrap().as_secs(), 7);
-        assert!(duration("soon").is_err() && duration("0s").is_err() && duration("-5s").is_err());
     }
 }

@@ -20,6 +20,7 @@ mod filter;
 mod instances;
 mod print;
 mod processes;
+mod quantities;
 mod reconcile;
 mod record;
 mod recursive;

@@ -64,7 +64,6 @@ impl Snapshot {
     /// # Errors
     /// When the blueprint lacks the fields of the gate.
     pub fn take(attachment: &Attachment, extras: Extras) -> Result<Snapshot, AttachError> {
-        let began = monotonic_ns();
         let columns = dump_columns();
         let mut needs = needs_of(&columns);
         needs.extend(PREVIOUS_SQL_NEEDS);
@@ -103,7 +102,6 @@ impl Snapshot {
         if let Some(table) = &statistics {
             table.describe(&mut meta);
         }
-        meta.insert("took_us".into(), ((monotonic_ns() - began) / 1000).into());
         Ok(Snapshot {
             meta,
             sessions,
