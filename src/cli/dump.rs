@@ -14,7 +14,7 @@ use super::{Exit, Failure, columns, filter, instances, processes, recursive};
 use crate::analyze::Filter;
 use crate::decode::columns::dump_columns;
 use crate::sample::snapshot::Extras;
-use crate::sample::{Attachment, SessionValues, Snapshot, Source, TEXT_COLUMNS, TextForm};
+use crate::sample::{Attachment, RowValues, Snapshot, Source, TEXT_COLUMNS, TextForm};
 
 /// The column that tells the rows of several instances apart.
 const INSTANCE: &str = "instance_name";
@@ -184,7 +184,7 @@ fn name(snapshot: &mut Snapshot) {
 }
 
 /// Leaves the beginning of the current statement's text.
-fn shorten(row: &mut SessionValues) {
+fn shorten(row: &mut RowValues) {
     if let Some(Json::String(text)) = row.get_mut(TEXT_COLUMNS[0].0)
         && let Some((end, _)) = text.char_indices().nth(UNASKED_TEXT)
     {
@@ -229,7 +229,7 @@ fn chosen(args: &DumpArgs, texts: Texts) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-fn wanted(row: &SessionValues, recursive: RecursiveArg, filters: &[Filter]) -> bool {
+fn wanted(row: &RowValues, recursive: RecursiveArg, filters: &[Filter]) -> bool {
     let is_recursive = row["in_v_session"] == Json::Bool(false);
     let kind = match recursive {
         RecursiveArg::Include => true,
@@ -287,7 +287,7 @@ fn write(
             }
         }
         Format::Csv => {
-            let rows: Vec<&SessionValues> = taken.iter().flat_map(Taken::rows).collect();
+            let rows: Vec<&RowValues> = taken.iter().flat_map(Taken::rows).collect();
             write_csv(out, &rows, shown)?;
         }
         Format::Table => {
@@ -300,7 +300,7 @@ fn write(
 }
 
 impl Taken {
-    fn rows(&self) -> Vec<&SessionValues> {
+    fn rows(&self) -> Vec<&RowValues> {
         let of = |i: &usize| &self.snapshot.sessions[*i];
         self.found.iter().map(of).collect()
     }
@@ -365,7 +365,7 @@ fn write_lines<T: serde::Serialize>(
     Ok(())
 }
 
-fn text(snapshot: &Snapshot, rows: &[&SessionValues], columns: &[String]) -> String {
+fn text(snapshot: &Snapshot, rows: &[&RowValues], columns: &[String]) -> String {
     let headers: Vec<&str> = columns.iter().map(String::as_str).collect();
     let m = &snapshot.meta;
     format!(
@@ -441,7 +441,7 @@ mod tests {
     fn an_unasked_text_is_short() {
         let names = Arc::new(Names::new(["sql_text".to_owned()]));
         let values = vec!["ö".repeat(61).into()];
-        let mut row = SessionValues { names, values };
+        let mut row = RowValues { names, values };
         shorten(&mut row);
         assert_eq!(row["sql_text"], format!("{}…", "ö".repeat(60)));
         shorten(&mut row);

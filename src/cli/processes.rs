@@ -1,6 +1,7 @@
 //! `dump --processes` and `dump --resource-limit`: what a dump shows beside sessions.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
@@ -9,18 +10,15 @@ use super::args::{DumpArgs, Format};
 use super::{Exit, Failure, print};
 use crate::analyze::resource_limit::{self, LimitWatch, Usage};
 use crate::decode::dates::rfc3339;
-use crate::decode::processes::PROCESS_COLUMNS;
 use crate::discover::{OsFact, OsProcesses};
 use crate::sample::parallel::in_parallel;
-use crate::sample::{Attachment, ProcessSnapshot, Slots, Snapshot};
-
-type Row = Map<String, Json>;
+use crate::sample::{Attachment, Names, ProcessSnapshot, RowValues, Slots, Snapshot};
 
 /// Time between two looks at the limits.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Columns that the operating system gives.
-const OS_COLUMNS: &[&str] = &[
+const OS_COLUMNS: [&str; 7] = [
     "os_alive",
     "os_pid",
     "os_state",
@@ -62,8 +60,8 @@ const LIMIT_TABLE: &[&str] = &[
 
 /// What was asked for beside sessions.
 pub struct Parts {
-    processes: Option<Vec<Row>>,
-    limits: Option<Vec<Row>>,
+    processes: Option<Vec<RowValues>>,
+    limits: Option<Vec<RowValues>>,
     absent: Vec<(String, String)>,
 }
 
@@ -80,7 +78,7 @@ impl Parts {
         };
         if args.resource_limit {
             let [processes, sessions] = watch_limits(attachment, args.watch)?;
-            parts.limits = Some(vec![processes.to_row(), sessions.to_row()]);
+            parts.limits = Some([processes, sessions].map(|l| l.to_row().into()).into());
             let absent = resource_limit::ABSENT.iter();
             parts
                 .absent
@@ -95,6 +93,11 @@ impl Parts {
                 .extend(absent.map(|(c, why)| (format!("processes.{c}"), why.clone())));
             let mut rows = snapshot.processes;
             let facts = in_parallel(&rows, || (), |(), row| look(&os, row));
+            let own = OS_COLUMNS.iter().copied();
+            let names = Arc::new(
+                rows.first()
+                    .map_or_else(Names::default, |r| r.names.with(own)),
+            );
             for (row, fact) in rows.iter_mut().zip(facts) {
                 if let OsFact::Unknown(why) = &fact
                     && !parts.absent.iter().any(|(c, _)| c == "processes.os_alive")
@@ -104,7 +107,8 @@ impl Parts {
                         .absent
                         .extend(columns.map(|c| (format!("processes.{c}"), why.clone())));
                 }
-                add_os(row, &fact);
+                row.values.extend(os_values(row, &fact));
+                row.names = names.clone();
             }
             parts.processes = Some(rows);
         }
@@ -125,7 +129,7 @@ impl Parts {
     }
 
     /// The parts that were asked for, by their names in a dump's document.
-    pub fn named(&self) -> impl Iterator<Item = (&'static str, &[Row])> {
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, &[RowValues])> {
         let all = [
             ("processes", &self.processes),
             ("resource_limit", &self.limits),
@@ -150,11 +154,12 @@ impl Parts {
             let Some(rows) = rows else { continue };
             match format {
                 Format::Table => {
-                    let rows: Vec<&Row> = rows.iter().collect();
+                    let rows: Vec<&RowValues> = rows.iter().collect();
                     writeln!(out, "{}", print::table(&rows, shown))?;
                 }
                 Format::Csv => {
-                    let all = all_columns(rows);
+                    let names = rows.first().map(|r| r.names.iter().map(str::to_owned));
+                    let all: Vec<String> = names.into_iter().flatten().collect();
                     print::write_csv(out, &rows.iter().collect::<Vec<_>>(), &all)?;
                 }
                 Format::Json | Format::Jsonl => {
@@ -170,22 +175,6 @@ impl Parts {
     }
 }
 
-/// All columns in the order of their table.
-fn all_columns(rows: &[Row]) -> Vec<String> {
-    let first = rows.first();
-    let of_process = PROCESS_COLUMNS.iter().map(|c| c.name);
-    let mut names: Vec<String> = of_process
-        .chain(OS_COLUMNS.iter().copied())
-        .filter(|c| first.is_some_and(|r| r.contains_key(*c)))
-        .map(str::to_owned)
-        .collect();
-    if let Some(row) = first {
-        let others = row.keys().filter(|k| !names.contains(k));
-        names.extend(others.cloned().collect::<Vec<_>>());
-    }
-    names
-}
-
 /// The server processes of what is attached.
 pub fn os_processes(attachment: &Attachment) -> OsProcesses {
     match &attachment.instance {
@@ -195,7 +184,7 @@ pub fn os_processes(attachment: &Attachment) -> OsProcesses {
 }
 
 /// What the operating system says of a process's row.
-pub fn look(os: &OsProcesses, row: &Row) -> OsFact {
+pub fn look(os: &OsProcesses, row: &RowValues) -> OsFact {
     let spid = row.get("spid").and_then(Json::as_str);
     match spid.map(str::parse) {
         Some(Ok(spid)) => os.look(spid),
@@ -204,25 +193,28 @@ pub fn look(os: &OsProcesses, row: &Row) -> OsFact {
     }
 }
 
-fn add_os(row: &mut Row, fact: &OsFact) {
-    let has_spid = row.get("spid").is_some_and(Json::is_string);
-    for column in OS_COLUMNS {
-        row.insert((*column).to_owned(), Json::Null);
-    }
+/// The values of [`OS_COLUMNS`].
+fn os_values(row: &RowValues, fact: &OsFact) -> [Json; OS_COLUMNS.len()] {
+    let has_spid = row["spid"].is_string();
     let alive = match fact {
         OsFact::Alive(_) => Some(true),
         OsFact::Gone => has_spid.then_some(false),
         OsFact::Unknown(_) => None,
     };
-    row.insert("os_alive".into(), alive.into());
+    let mut values = [const { Json::Null }; OS_COLUMNS.len()];
+    values[0] = alive.into();
     if let OsFact::Alive(os) = fact {
-        row.insert("os_pid".into(), os.pid.into());
-        row.insert("os_state".into(), os.state.to_string().into());
-        row.insert("os_cpu_s".into(), os.cpu_s.into());
-        row.insert("os_threads".into(), os.threads.into());
-        row.insert("os_start_time".into(), os.started_at.map(rfc3339).into());
-        row.insert("os_cmdline".into(), os.cmdline.clone().into());
+        let found: [Json; OS_COLUMNS.len() - 1] = [
+            os.pid.into(),
+            os.state.to_string().into(),
+            os.cpu_s.into(),
+            os.threads.into(),
+            os.started_at.map(rfc3339).into(),
+            os.cmdline.clone().into(),
+        ];
+        values[1..].clone_from_slice(&found);
     }
+    values
 }
 
 /// The use of both limits now: processes, sessions.

@@ -12,7 +12,7 @@ use super::args::DumpArgs;
 use super::{Exit, Failure, table};
 use crate::decode::statistics::SESSION_IO;
 use crate::plan::{Asked, StatisticPlan};
-use crate::sample::{Attachment, SessionValues, Snapshot, StatisticTable};
+use crate::sample::{Attachment, RowValues, Snapshot, StatisticTable};
 
 /// Unknown names that a message lists.
 const LISTED: usize = 5;
@@ -194,7 +194,7 @@ impl<'a> Listed<'a> {
 /// A session as one JSON object: the shown columns, then `statistics` if they were asked for.
 pub struct SessionJson<'a> {
     /// Its values.
-    pub row: &'a SessionValues,
+    pub row: &'a RowValues,
     /// Columns to show, and their places among the values.
     pub columns: &'a [(String, Option<usize>)],
     /// Its place in the snapshot.

@@ -30,7 +30,7 @@ pub struct Core {
     /// What the caller knows of rows beyond their words.
     pub(super) context: Context,
     pub(super) fields: CoreFields,
-    /// SQL_IDs that a handle or a text has proven.
+    /// SQL_IDs that a handle or a text has proven; see [`Core::confirm`].
     pub(super) confirmed: HashSet<u64>,
     /// Whether the row's own words for the current, the previous SQL_ID passed their test at attach.
     pub(super) trusted: (bool, bool),
@@ -180,7 +180,19 @@ impl Core {
     }
 }
 
+/// SQL_IDs remembered as proven; a recording goes on for months.
+const MAX_CONFIRMED: usize = 1 << 18;
+
 impl Core {
+    /// Remembers a proven SQL_ID. When there are too many all are forgotten: those that are still
+    /// shown are proven again by their handles.
+    pub(super) fn confirm(&mut self, sql_id: u64) {
+        if self.confirmed.len() >= MAX_CONFIRMED {
+            self.confirmed.clear();
+        }
+        self.confirmed.insert(sql_id);
+    }
+
     /// What a special column lacks on this instance.
     pub(super) fn missing(&self, special: Special, bound: &BoundPlan) -> Result<(), String> {
         let need = |n: Need| {

@@ -1,6 +1,8 @@
 //! How times are printed.
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
+
+use crate::plan::times::host_zone;
 
 /// Seconds since the epoch as RFC 3339 with the host's zone offset.
 pub fn rfc3339(seconds: i64) -> String {
@@ -14,8 +16,7 @@ pub fn rfc3339_ns(nanoseconds: i64) -> String {
 }
 
 fn rfc3339_of(time: Timestamp) -> String {
-    let zone = TimeZone::system();
-    let offset = zone.to_offset(time);
+    let offset = host_zone().to_offset(time);
     time.display_with_offset(offset).to_string()
 }
 

@@ -149,7 +149,7 @@ impl Decoder {
 
     /// A proven SQL_ID: rows that show it need no other confirmation from now on.
     pub fn confirm(&mut self, sql_id: u64) {
-        self.core.confirmed.insert(sql_id);
+        self.core.confirm(sql_id);
     }
 
     /// The current statement that a row shows, unconfirmed.
@@ -235,7 +235,7 @@ impl Decoder {
             _ => None,
         };
         if claimed == Some(id) {
-            self.core.confirmed.insert(id);
+            self.core.confirm(id);
             return Ok(Some(id));
         }
         let known = self.core.confirmed.contains(&id);

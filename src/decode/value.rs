@@ -51,9 +51,29 @@ impl Value<'_> {
             Value::Int(n) => n.to_string(),
             Value::Bool(b) => b.to_string(),
             Value::Raw(0) => "00".into(),
-            Value::Address(a) | Value::Raw(a) => format!("{a:016X}"),
+            Value::Address(a) | Value::Raw(a) => hex16(*a),
             Value::Text(text) => text.to_string(),
             Value::Time(seconds) => super::dates::rfc3339(*seconds),
         }
+    }
+}
+
+/// 16 upper-case hex digits; by hand, as a dump of thousands of sessions has tens of thousands.
+fn hex16(number: u64) -> String {
+    let digit = |nibble: u64| b"0123456789ABCDEF"[(nibble & 15) as usize];
+    let digits: [u8; 16] = std::array::from_fn(|i| digit(number >> (60 - 4 * i)));
+    String::from_utf8_lossy(&digits).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_16_digits() {
+        for number in [0, 0xA, 0x0000_0001_6F5E_3A98, u64::MAX] {
+            assert_eq!(Value::Address(number).to_text(), format!("{number:016X}"));
+        }
+        assert_eq!(Value::Raw(0).to_text(), "00");
     }
 }

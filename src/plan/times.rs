@@ -3,6 +3,8 @@
 //! For: the 7-byte DATE, and the two forms of 4-byte times.
 //! Not for: printing (that is `decode::dates`).
 
+use std::sync::OnceLock;
+
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
@@ -57,6 +59,12 @@ pub fn is_between(time: i64, logon: i64, now: i64) -> bool {
     (logon.saturating_sub(SLACK)..=now.saturating_add(SLACK)).contains(&time)
 }
 
+/// The host's zone, asked for once: a dump of thousands of sessions shows tens of thousands of times.
+pub fn host_zone() -> &'static TimeZone {
+    static ZONE: OnceLock<TimeZone> = OnceLock::new();
+    ZONE.get_or_init(TimeZone::system)
+}
+
 fn local(year: i16, [month, day, hour, minute, second]: [u8; 5]) -> Option<i64> {
     let small = |n: u8| i8::try_from(n).ok();
     let civil = DateTime::new(
@@ -69,7 +77,7 @@ fn local(year: i16, [month, day, hour, minute, second]: [u8; 5]) -> Option<i64> 
         0,
     )
     .ok()?;
-    let zoned = civil.to_zoned(TimeZone::system()).ok()?;
+    let zoned = civil.to_zoned(host_zone().clone()).ok()?;
     Some(zoned.timestamp().as_second())
 }
 

@@ -30,7 +30,7 @@ pub use pacer::{Jitter, Pacer};
 pub use processes::ProcessSnapshot;
 pub use rows::{SampleRows, tick_schema};
 pub use sampler::{Ended, RunStats, Sampler, SamplerOptions};
-pub use shown::{Named, Names, SessionValues};
+pub use shown::{Named, Names, RowValues};
 pub use slots::Slots;
 pub use snapshot::{Snapshot, TEXT_COLUMNS};
 pub use sql_texts::{SqlTexts, TextForm, TextStats};

@@ -3,22 +3,25 @@
 //! Not for: what the kernel says of the processes (`discover`), printing (`cli`).
 
 use std::collections::BTreeMap;
-
-use serde_json::{Map, Value as Json};
+use std::sync::Arc;
 
 use super::attach::{AttachError, Attachment};
 use super::pacer::{monotonic_ns, wall_ns};
 use super::parallel::in_parallel;
+use super::shown::{Names, RowValues};
 use crate::decode::processes::PROCESS_COLUMNS;
 use crate::decode::{Column, Decoder, Row};
 use crate::plan::Need;
 use crate::walk::Walker;
 
+/// Room in each process for columns that are added later.
+const EXTRA: usize = 8;
+
 /// All processes in use at one moment.
 #[derive(Clone, Debug)]
 pub struct ProcessSnapshot {
-    /// One object for each process, in slot order, with all columns.
-    pub processes: Vec<Map<String, Json>>,
+    /// One row for each process, in slot order, with all columns.
+    pub processes: Vec<RowValues>,
     /// Columns that can't be had, with the reason.
     pub absent: BTreeMap<&'static str, String>,
     /// Slots (parameter processes).
@@ -48,13 +51,17 @@ impl ProcessSnapshot {
         walker.sweep(&mut frame, || monotonic_ns() - start);
         let rows: Vec<Row> = (0..frame.len()).map(|i| decoder.row(&frame, i)).collect();
         let decoder = &decoder;
-        let object = |(): &mut (), row: &Row| {
-            let values = decoder.columns().zip(decoder.values(row));
-            values
-                .map(|(c, v)| (c.name.to_owned(), v.to_json()))
-                .collect()
+        let names = Names::new(columns.iter().map(|c| c.name.to_owned()));
+        let names = Arc::new(names);
+        let one = |(): &mut (), row: &Row| {
+            let mut values = Vec::with_capacity(columns.len() + EXTRA);
+            values.extend(decoder.values(row).map(|v| v.to_json()));
+            RowValues {
+                names: names.clone(),
+                values,
+            }
         };
-        let processes = in_parallel(&rows, || (), object);
+        let processes = in_parallel(&rows, || (), one);
         let absent = decoder.absent();
         Ok(ProcessSnapshot {
             processes,

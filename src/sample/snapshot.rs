@@ -12,7 +12,7 @@ use super::owners::Owners;
 use super::pacer::{monotonic_ns, wall_ns};
 use super::parallel::in_parallel;
 use super::recursives::served;
-use super::shown::{Names, SessionValues};
+use super::shown::{Names, RowValues};
 use super::sql_texts::{NO_TEXTS, SqlTexts, TextForm};
 use super::statistics::{self, StatisticTable};
 use crate::decode::columns::{dump_columns, needs_of};
@@ -53,7 +53,7 @@ pub struct Snapshot {
     pub meta: Map<String, Json>,
     /// One object for each session, in slot order, with all columns of dumps (and [`TEXT_COLUMNS`]
     /// if asked for).
-    pub sessions: Vec<SessionValues>,
+    pub sessions: Vec<RowValues>,
     /// Statistics of the sessions, in the same order, if asked for.
     pub statistics: Option<StatisticTable>,
 }
@@ -115,7 +115,7 @@ fn sessions(
     frame: &Frame,
     decoder: &mut Decoder,
     texts: Option<Option<&SqlTexts>>,
-) -> Vec<SessionValues> {
+) -> Vec<RowValues> {
     let own = decoder.columns().map(|c| c.name);
     let added = texts
         .iter()
@@ -136,7 +136,7 @@ fn sessions(
             values.push(text(decoder.shown_sql(row.words)));
             values.push(text(decoder.shown_previous_sql(row.words)));
         }
-        SessionValues {
+        RowValues {
             names: names.clone(),
             values,
         }

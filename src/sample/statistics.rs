@@ -64,20 +64,13 @@ impl StatisticTable {
             }
         };
         let plan = &table.plan;
-        let plain = plain_words(&plan.counters);
+        let runs = Run::of(&plan.counters);
         let sessions: Vec<usize> = (0..frame.len()).collect();
-        let words = || vec![0u64; plan.words];
-        table.values = in_parallel(&sessions, words, |words, i| {
+        let room = || (vec![0u64; plan.words], vec![(0, 0); plan.counters.len()]);
+        table.values = in_parallel(&sessions, room, |(words, found), i| {
             places.read(bound, frame, *i, plan, words)?;
-            let counters = plain.iter().zip(&plan.counters).enumerate();
-            let values = counters.map(|(position, (word, counter))| {
-                let value = match word {
-                    Some(word) => words.get(*word).copied().unwrap_or(0),
-                    None => shown(counter, words),
-                };
-                (position as u32, value)
-            });
-            Some(values.filter(|v| v.1 != 0).collect())
+            let used = non_zero(&runs, &plan.counters, words, found);
+            Some(found[..used].to_vec())
         });
         table
     }
@@ -121,14 +114,72 @@ impl StatisticTable {
     }
 }
 
-/// The word of each counter that is just that word, side by side: nearly all are, and thousands of
-/// sessions with thousands of statistics are read at once.
-fn plain_words(counters: &[Counter]) -> Vec<Option<usize>> {
-    let plain = |c: &Counter| match (c.words.as_slice(), c.divisor) {
-        ([only], 1) => Some(*only as usize),
-        _ => None,
+/// Neighbours in the plan: nearly all counters are just one word, and words follow one another.
+/// Thousands of sessions with thousands of statistics are read at once, so the common case has a
+/// plain loop of its own.
+enum Run {
+    /// So many counters from this position on are the words from this one on.
+    Plain {
+        position: usize,
+        word: usize,
+        len: usize,
+    },
+    /// The counter at this position is put together.
+    Shown(usize),
+}
+
+impl Run {
+    fn of(counters: &[Counter]) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        for (position, counter) in counters.iter().enumerate() {
+            let word = match (counter.words.as_slice(), counter.divisor) {
+                ([only], 1) => *only as usize,
+                _ => {
+                    runs.push(Run::Shown(position));
+                    continue;
+                }
+            };
+            match runs.last_mut() {
+                Some(Run::Plain {
+                    word: first, len, ..
+                }) if *first + *len == word => *len += 1,
+                _ => runs.push(Run::Plain {
+                    position,
+                    word,
+                    len: 1,
+                }),
+            }
+        }
+        runs
+    }
+}
+
+/// Puts position and value of all statistics that aren't 0 into `found`, which has room for all, and
+/// returns how many those are.
+fn non_zero(runs: &[Run], counters: &[Counter], words: &[u64], found: &mut [(u32, u64)]) -> usize {
+    let mut used = 0;
+    let mut put = |position: usize, value: u64| {
+        if let Some(place) = found.get_mut(used) {
+            *place = (position as u32, value);
+            used += usize::from(value != 0);
+        }
     };
-    counters.iter().map(plain).collect()
+    for run in runs {
+        match *run {
+            Run::Plain {
+                position,
+                word,
+                len,
+            } => {
+                let values = words.get(word..word + len).unwrap_or_default();
+                for (i, value) in values.iter().enumerate() {
+                    put(position + i, *value);
+                }
+            }
+            Run::Shown(position) => put(position, shown(&counters[position], words)),
+        }
+    }
+    used
 }
 
 /// Where a row says where its counters are, and whose they are.

@@ -95,5 +95,36 @@ fn zeros_take_no_room_and_are_values() {
     let one = SessionStatistics(&[(1, 7), (5, 9)]);
     assert_eq!([0, 1, 2, 5, 6].map(|p| one.get(p)), [0, 7, 0, 9, 0]);
     assert_eq!(one.non_zero().collect::<Vec<_>>(), [(1, 7), (5, 9)]);
-    assert_eq!(plain_words(&plan().counters), [Some(0), None]);
+}
+
+/// In any order of words, with and without parts, what is found is what the counters say one by one.
+#[test]
+fn runs_find_what_the_counters_say() {
+    let counter = |words: &[u32], divisor| Counter {
+        name: String::new(),
+        number: 0,
+        words: words.to_vec(),
+        divisor,
+        is_maximum: false,
+    };
+    let plain = |w: u32| counter(&[w], 1);
+    let counters = [
+        plain(0),
+        plain(1),
+        counter(&[2, 3], 1),
+        plain(3),
+        plain(4),
+        counter(&[5], 10),
+        plain(5),
+        plain(2),
+    ];
+    let runs = Run::of(&counters);
+    assert_eq!(runs.len(), 6, "0-1, parts, 3-4, divided, 5, 2");
+    for words in [[1, 0, 3, 4, 0, 60], [0; 6], [7; 6], [0, 9, 0, 0, 1, 5]] {
+        let mut found = vec![(0, 0); counters.len()];
+        let used = non_zero(&runs, &counters, &words, &mut found);
+        let each = counters.iter().map(|c| shown(c, &words));
+        let expected: Vec<(u32, u64)> = (0..).zip(each).filter(|v| v.1 != 0).collect();
+        assert_eq!(found[..used], expected, "{words:?}");
+    }
 }
