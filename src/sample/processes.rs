@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 
 use super::attach::{AttachError, Attachment};
-use super::pacer::{monotonic_ns, wall_ns};
+use super::pacer::monotonic_ns;
 use super::parallel::in_parallel;
 use crate::decode::processes::PROCESS_COLUMNS;
 use crate::decode::{Column, Decoder, Row};
@@ -43,8 +43,7 @@ impl ProcessSnapshot {
         let mut walker = Walker::of_state_objects(bound).ok_or_else(|| attachment.lacks_gate())?;
         let mut frame = walker.frame();
         let start = monotonic_ns();
-        frame.mono_ns = start;
-        frame.wall_ns = wall_ns();
+        (frame.mono_ns, frame.wall_ns) = attachment.clocks();
         walker.sweep(&mut frame, || monotonic_ns() - start);
         let rows: Vec<Row> = (0..frame.len()).map(|i| decoder.row(&frame, i)).collect();
         let decoder = &decoder;
