@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::ImageError;
-use super::write::{ImageWriter, now_ns};
+use super::write::ImageWriter;
 use crate::memory::{
     AddressSpace, Fault, FaultKind, Region, Spot, TargetAddr, fence_acquire, raw, within,
 };
@@ -24,8 +24,8 @@ const MOST_TORN: usize = 1000;
 pub enum Unit {
     /// Pages of 4 KiB.
     Page,
-    /// Nothing but the words that are read.
-    Word,
+    /// Nothing but the bytes that are read.
+    Exact,
 }
 
 /// What of a copy was noticed.
@@ -45,21 +45,31 @@ struct State {
     hidden: Vec<(u64, u64)>,
 }
 
+/// When the bytes at an address were copied, ns since the epoch.
+pub type Clock = Box<dyn Fn(TargetAddr) -> i64 + Send + Sync>;
+
 /// A space that copies into an image what is read of it.
 pub struct FreezingSpace {
     inner: Arc<dyn AddressSpace>,
     unit: u64,
+    clock: Clock,
     state: Mutex<State>,
 }
 
 impl FreezingSpace {
-    /// Reads of `inner`, copies to `writer`.
-    pub fn new(inner: Arc<dyn AddressSpace>, writer: ImageWriter, unit: Unit) -> FreezingSpace {
+    /// Reads of `inner`, copies to `writer`, with the times that `clock` says.
+    pub fn new(
+        inner: Arc<dyn AddressSpace>,
+        writer: ImageWriter,
+        unit: Unit,
+        clock: Clock,
+    ) -> FreezingSpace {
         FreezingSpace {
             inner,
+            clock,
             unit: match unit {
                 Unit::Page => 4096,
-                Unit::Word => 8,
+                Unit::Exact => 1,
             },
             state: Mutex::new(State {
                 writer: Some(writer),
@@ -70,8 +80,8 @@ impl FreezingSpace {
         }
     }
 
-    /// Ranges (first address, first one behind) that can't be read any more, and won't be copied
-    /// with a unit of words.
+    /// Ranges (first address, first one behind) that can't be read any more; with an exact unit
+    /// nothing copies them along either.
     pub fn hide(&self, mut ranges: Vec<(u64, u64)>) {
         ranges.sort_unstable();
         let mut apart: Vec<(u64, u64)> = Vec::with_capacity(ranges.len());
@@ -184,7 +194,7 @@ impl FreezingSpace {
         let Some(writer) = state.writer.as_mut() else {
             return Ok(());
         };
-        if let Err(error) = writer.add(start, &bytes, now_ns()) {
+        if let Err(error) = writer.add(start, &bytes, (self.clock)(TargetAddr(start))) {
             state.failed.get_or_insert(error);
         }
         if !rested {

@@ -20,7 +20,7 @@ mod write;
 
 pub use error::ImageError;
 pub use format::{ChunkEntry, Run, VERSION};
-pub use freeze::{FreezingSpace, Torn, Unit};
+pub use freeze::{Clock, FreezingSpace, Torn, Unit};
 pub use space::ImageSpace;
 pub use write::{ImageWriter, Written, partial_path};
 

@@ -4,7 +4,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::{Map, Value as Json, json};
@@ -377,10 +376,4 @@ pub(super) fn read_head(file: &File, path: &Path) -> Result<Option<(Json, u64)>,
     }
     let json = serde_json::from_slice(&whole[HEAD_BYTES..]).ok();
     Ok(json.map(|json| (json, len as u64)))
-}
-
-/// Now, ns since the epoch.
-pub(super) fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |d| d.as_nanos() as i64)
 }
