@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use super::quantities::{duration, duration_or_zero, rate};
+use super::quantities::{address_range, duration, duration_or_zero, rate};
 use crate::sample::{Jitter, Source, TextForm};
 
 /// Reads the shared memory of a running Oracle Database directly, without SQL, and shows and
@@ -42,6 +42,8 @@ pub enum Command {
     Reconcile(ReconcileArgs),
     /// Wait chains with their final blockers, idle ones too: live, over an image or a recording
     Chains(ChainsArgs),
+    /// Capture memory into a file, to be read by every verb with --image; show one, cut parts out of one
+    Image(ImageArgs),
 }
 
 /// Ways to print.
@@ -105,10 +107,10 @@ pub struct SourceArgs {
     /// Instance (SID) to read, or all; may be given several times; the only running one by default
     #[arg(short = 'I', long, value_name = "SID")]
     pub instance: Vec<String>,
-    /// ELF core of an Oracle process, instead of a running instance
+    /// Captured image, ELF core of an Oracle process, or a directory of raw segment files (SHMID.BASE.bin), instead of a running instance
     #[arg(long, value_name = "FILE", conflicts_with = "instance")]
     pub image: Option<PathBuf>,
-    /// Blueprint file, or auto: exact identity in the registry, else extracted from the instance's own executable, else one for its release that live rows accept
+    /// Blueprint file, or auto: the one in the image; else exact identity in the registry, else extracted from the instance's own executable, else one for its release that live rows accept
     #[arg(long, value_name = "FILE|auto", default_value = "auto")]
     pub blueprint: String,
     /// How to read memory
@@ -154,6 +156,9 @@ pub struct DoctorArgs {
     /// Instance (SID) to look at, or all; may be given several times; all by default
     #[arg(short = 'I', long, value_name = "SID")]
     pub instance: Vec<String>,
+    /// Captured image instead: whether it is whole and its blueprint fits
+    #[arg(long, value_name = "FILE", conflicts_with = "instance")]
+    pub image: Option<PathBuf>,
     /// How to print
     #[arg(short, long, value_enum, default_value = "table")]
     pub format: Format,
@@ -352,8 +357,14 @@ pub struct RecordArgs {
 #[derive(ClapArgs, Debug)]
 pub struct ReportArgs {
     /// Directory of a recording, then conditions column=value; % stands for any characters
-    #[arg(required = true, value_name = "DIR [COLUMN=VALUE]…")]
+    #[arg(required_unless_present = "image", value_name = "DIR [COLUMN=VALUE]…")]
     pub recording: Vec<String>,
+    /// Image instead of a recording: one look, which counts a second for each active session
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to"])]
+    pub image: Option<PathBuf>,
+    /// Blueprint file for the image; the one in it by default
+    #[arg(long, value_name = "FILE", requires = "image")]
+    pub blueprint: Option<PathBuf>,
     /// Columns to group by, comma-separated
     #[arg(short, long, value_delimiter = ',', default_value = "event")]
     pub group: Vec<String>,
@@ -453,6 +464,76 @@ pub struct ChainsArgs {
     #[arg(long, default_value_t = 15)]
     pub top: usize,
     /// How to print
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+/// Arguments of `image`.
+#[derive(ClapArgs, Debug)]
+pub struct ImageArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ImageCommand,
+}
+
+/// Verbs of `image`.
+#[derive(Subcommand, Debug)]
+pub enum ImageCommand {
+    /// Capture what any verb reads, with the blueprint: sparse, compressed, checked; answers from it are those of that moment
+    Capture(CaptureArgs),
+    /// What an image holds, of whom, taken when and how
+    Info {
+        /// Image file
+        file: PathBuf,
+        /// Also read and check every chunk
+        #[arg(long)]
+        verify: bool,
+        /// How to print
+        #[arg(short, long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Cut parts out of an image into a smaller one, e.g. for a bug report
+    Slice(SliceArgs),
+}
+
+/// Arguments of `image capture`.
+#[derive(ClapArgs, Debug)]
+pub struct CaptureArgs {
+    /// Where to read from.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// File to write; it gets its name when it is whole
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// All segments, not only what the blueprint reaches
+    #[arg(long)]
+    pub full: bool,
+    /// Leave the texts of statements out, and every byte that no verb reads
+    #[arg(long, conflicts_with = "full")]
+    pub no_sql_text: bool,
+    /// Go on from what an interrupted capture to this file left behind
+    #[arg(long)]
+    pub resume: bool,
+    /// How to print what was written
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+/// Arguments of `image slice`.
+#[derive(ClapArgs, Debug)]
+pub struct SliceArgs {
+    /// Image file
+    pub file: PathBuf,
+    /// File to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Addresses to keep, in hexadecimal, and how many bytes; may be given several times
+    #[arg(long, value_name = "ADDR:LEN", value_parser = address_range, required_unless_present = "sid")]
+    pub range: Vec<(u64, u64)>,
+    /// Sessions to keep, with all that is read by way of them, comma-separated; no other session's statements
+    #[arg(long, value_name = "SIDS", value_delimiter = ',')]
+    pub sid: Vec<u32>,
+    /// How to print what was written
     #[arg(short, long, value_enum, default_value = "table")]
     pub format: Format,
 }

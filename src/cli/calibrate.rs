@@ -19,7 +19,7 @@ use crate::blueprint::{Blueprint, registry};
 use crate::decode::columns::{Kind, Recipe};
 use crate::decode::{COLUMNS, columns};
 use crate::discover::{self, ProcRoot};
-use crate::memory::{AddressSpace, CoreSpace};
+use crate::memory::{AddressSpace, FileError, FileSpace};
 use crate::plan::Need;
 use crate::plan::handle::{parse_sql_id, sql_id_of};
 use crate::sample::{AttachError, Source};
@@ -62,7 +62,21 @@ pub fn run(args: &CalibrateArgs) -> Result<Exit, Failure> {
         },
         id: format!("{name}-calibrated"),
     };
-    let calibration = match &args.truth {
+    let learned = learn(args, &*space, settings, prior.as_ref());
+    if let Some(damage) = space.damage() {
+        return Err(AttachError::from(FileError::from(damage)).into());
+    }
+    write(&learned?, args)
+}
+
+/// Learns, with or without truth and a prior.
+fn learn(
+    args: &CalibrateArgs,
+    space: &dyn AddressSpace,
+    settings: Settings,
+    prior: Option<&Prior>,
+) -> Result<Calibration, Failure> {
+    Ok(match &args.truth {
         Some(truth) => {
             let rounds = args.truth_command.as_ref().map_or(1, |_| args.rounds);
             let mut first = true;
@@ -76,8 +90,8 @@ pub fn run(args: &CalibrateArgs) -> Result<Exit, Failure> {
                 }
                 Ok(Spool::read(truth, &TRUTH_FILES)?)
             };
-            let mut learned = with_truth(&*space, settings, rounds.into(), &mut told)?;
-            if let Some(prior) = &prior {
+            let mut learned = with_truth(space, settings, rounds.into(), &mut told)?;
+            if let Some(prior) = prior {
                 fill(&mut learned, prior);
             }
             learned
@@ -85,13 +99,12 @@ pub fn run(args: &CalibrateArgs) -> Result<Exit, Failure> {
         None => {
             let mut pause = || std::thread::sleep(args.interval);
             let rounds = args.rounds.into();
-            match &prior {
-                Some(prior) => with_prior(&*space, settings, prior, rounds, &mut pause)?,
-                None => without_truth(&*space, settings, rounds, &mut pause)?,
+            match prior {
+                Some(prior) => with_prior(space, settings, prior, rounds, &mut pause)?,
+                None => without_truth(space, settings, rounds, &mut pause)?,
             }
         }
-    };
-    write(&calibration, args)
+    })
 }
 
 fn read_prior(path: &Path) -> Result<(Blueprint, String), Failure> {
@@ -153,9 +166,9 @@ fn spool(command: &str) -> Result<(), CalibrateError> {
 fn open(args: &CalibrateArgs) -> Result<(Arc<dyn AddressSpace>, String), Failure> {
     match args.source.source() {
         Source::Image(path) => {
-            let space = CoreSpace::open(&path).map_err(AttachError::from)?;
+            let space = FileSpace::open(&path).map_err(AttachError::from)?;
             let name = path.file_name().unwrap_or_default().display().to_string();
-            Ok((Arc::new(space), name))
+            Ok((space.space(), name))
         }
         Source::Live { sid, via } => {
             let instances = discover::scan(&ProcRoot::default());

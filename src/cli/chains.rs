@@ -14,7 +14,7 @@ use crate::analyze::{AnalyzeError, Filter};
 use crate::decode::columns::{dump_columns, needs_of, sample_columns};
 use crate::decode::{Column, Decoder};
 use crate::record::Reader;
-use crate::sample::pacer::{monotonic_ns, wall_ns};
+use crate::sample::pacer::monotonic_ns;
 use crate::sample::{Attachment, Ended, Jitter, SampleRows, Sampler, SamplerOptions, Source};
 use crate::walk::{Frame, Select, Walker};
 
@@ -112,7 +112,8 @@ fn live(args: &ChainsArgs, options: ChainsOptions) -> Result<ChainTable, Failure
     };
     let image = matches!(args.source.source(), Source::Image(_));
     if args.once || image {
-        looking.once(walker)?;
+        looking.once(walker, attachment.clocks())?;
+        attachment.intact()?;
     } else {
         looking.sample(walker, &attachment, args)?;
     }
@@ -162,10 +163,10 @@ impl Looking {
         Ok(())
     }
 
-    fn once(&mut self, mut walker: Walker) -> Result<(), Failure> {
+    fn once(&mut self, mut walker: Walker, clocks: (u64, i64)) -> Result<(), Failure> {
         let mut frame = walker.frame();
         let start = monotonic_ns();
-        (frame.mono_ns, frame.wall_ns) = (start, wall_ns());
+        (frame.mono_ns, frame.wall_ns) = clocks;
         walker.sweep(&mut frame, || monotonic_ns() - start);
         frame.weight_ns = ONE_LOOK_NS;
         self.take(&frame)

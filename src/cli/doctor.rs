@@ -3,11 +3,14 @@
 use std::io::Write;
 
 use super::args::{DoctorArgs, Format};
-use super::{Exit, Failure, table};
+use super::{Exit, Failure, look, table};
 use crate::discover::doctor::{Diagnosis, Finding, Outcome, Verdict, diagnose};
 
 pub fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
-    let diagnosis = diagnosis(&args.instance);
+    let diagnosis = match &args.image {
+        Some(image) => look::diagnosis(image)?,
+        None => diagnosis(&args.instance),
+    };
     let mut out = std::io::stdout().lock();
     match args.format {
         Format::Table => write!(out, "{}", text(&diagnosis))?,

@@ -149,7 +149,10 @@ fn take(
         (parts.join(), snapshot)
     });
     let died = |_| Failure::new(Exit::Damaged, "reading processes died; this is a defect");
-    let (parts, mut snapshot) = (parts.map_err(died)??, snapshot?);
+    let taken = parts.map_err(died).map(|parts| (parts, snapshot));
+    attachment.intact()?;
+    let (parts, snapshot) = taken?;
+    let (parts, mut snapshot) = (parts?, snapshot?);
     let took = began.elapsed().as_micros() as u64;
     snapshot.meta.insert("took_us".into(), took.into());
     drop(attachment);

@@ -83,7 +83,12 @@ impl From<AttachError> for Failure {
                 std::io::ErrorKind::NotFound => Exit::Nothing,
                 _ => Exit::Damaged,
             },
-            AttachError::Image(_) | AttachError::Blueprint(_) => Exit::Damaged,
+            AttachError::Image(error) => match error.io_kind() {
+                Some(std::io::ErrorKind::PermissionDenied) => Exit::NoPermission,
+                Some(std::io::ErrorKind::NotFound) => Exit::Nothing,
+                _ => Exit::Damaged,
+            },
+            AttachError::Blueprint(_) => Exit::Damaged,
             AttachError::NoBlueprint(_)
             | AttachError::WrongBlueprint { .. }
             | AttachError::Unfit(_) => Exit::NoBlueprint,

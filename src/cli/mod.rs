@@ -17,7 +17,10 @@ mod doctor;
 mod dump;
 mod exit;
 mod filter;
+mod image;
 mod instances;
+mod look;
+mod one_moment;
 mod print;
 mod processes;
 mod quantities;
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: &args::Args) -> Result<Exit, Failure> {
+    one_moment::check(&args.command)?;
     match &args.command {
         args::Command::Discover(a) => discover::run(a),
         args::Command::Doctor(a) => doctor::run(a),
@@ -80,5 +84,6 @@ fn run(args: &args::Args) -> Result<Exit, Failure> {
         args::Command::Report(a) => report::run(a),
         args::Command::Reconcile(a) => reconcile::run(a),
         args::Command::Chains(a) => chains::run(a),
+        args::Command::Image(a) => image::run(a, args.quiet),
     }
 }

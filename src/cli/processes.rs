@@ -177,10 +177,7 @@ impl Parts {
 
 /// The server processes of what is attached.
 pub fn os_processes(attachment: &Attachment) -> OsProcesses {
-    match &attachment.instance {
-        Some(instance) => OsProcesses::of(instance),
-        None => OsProcesses::none("an image has no running processes"),
-    }
+    attachment.os_processes()
 }
 
 /// What the operating system says of a process's row.

@@ -1,4 +1,4 @@
-//! Rates and times as users type them.
+//! Rates, times and addresses as users type them.
 //!
 //! Callers: `args`.
 
@@ -30,9 +30,32 @@ pub fn duration(text: &str) -> Result<std::time::Duration, String> {
         .ok_or_else(|| "a duration is a time like 10s, 5m or 1h30m".into())
 }
 
+/// An address in hexadecimal and a number of bytes, `0x60000000:4096`.
+pub fn address_range(text: &str) -> Result<(u64, u64), String> {
+    let number = |text: &str, radix| u64::from_str_radix(text.trim_start_matches("0x"), radix).ok();
+    let parsed = text.split_once(':').and_then(|(start, len)| {
+        let radix = if len.starts_with("0x") { 16 } else { 10 };
+        Some((number(start, 16)?, number(len, radix)?))
+    });
+    parsed
+        .filter(|(start, len)| *len > 0 && start.checked_add(*len).is_some())
+        .ok_or_else(|| {
+            "a range is an address in hexadecimal and a number of bytes: 0x60000000:4096".into()
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn address_ranges() {
+        assert_eq!(address_range("0x60000000:4096"), Ok((0x6000_0000, 4096)));
+        assert_eq!(address_range("6000F000:0x10"), Ok((0x6000_f000, 16)));
+        for wrong in ["", "0x1", "0x1:0", "zz:1", "ffffffffffffffff:2", "0x1:-1"] {
+            assert!(address_range(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn durations() {

@@ -41,6 +41,7 @@ pub fn run(args: &ReconcileArgs) -> Result<Exit, Failure> {
         ..Policy::default()
     };
     let mut seen = observe(&attachment, &os, args)?;
+    attachment.intact()?;
     let mut findings = judge(&seen.observation, &policy);
     let mut watches: Vec<LimitWatch> = seen
         .observation
@@ -160,9 +161,9 @@ fn observe(
         None => no_route.unwrap_or(Json::Null),
     };
     let observation = Observation {
-        instance: match attachment.instance {
-            Some(_) => attachment.name.clone(),
-            None => String::new(),
+        instance: match (&attachment.instance, &attachment.captured) {
+            (None, None) => String::new(),
+            _ => attachment.name.clone(),
         },
         now,
         processes,

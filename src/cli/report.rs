@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 
 use super::args::{Format, RecursiveArg, ReportArgs};
-use super::{Exit, Failure};
+use super::{Exit, Failure, look};
 use crate::analyze::{
     AnalyzeError, Filter, Include, ReportOptions, ReportTable, render, report_recording,
 };
@@ -25,14 +25,37 @@ impl From<AnalyzeError> for Failure {
 }
 
 pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
-    let (dir, words) = args
-        .recording
-        .split_first()
-        .ok_or_else(|| Failure::new(Exit::Usage, "name the directory of a recording"))?;
+    let report = match &args.image {
+        Some(image) => {
+            let options = options(args, &args.recording, (None, None))?;
+            look::report(image, args.blueprint.as_deref(), options)?
+        }
+        None => {
+            let (dir, words) = args
+                .recording
+                .split_first()
+                .ok_or_else(|| Failure::new(Exit::Usage, "name the directory of a recording"))?;
+            let reader = Reader::open(Path::new(dir))?;
+            let window = window(&reader, args.from.as_deref(), args.to.as_deref())?;
+            report_recording(&reader, &options(args, words, window)?)?
+        }
+    };
+    let mut out = std::io::stdout().lock();
+    write!(out, "{}", rendered(&report, args.format)?)?;
+    Ok(if report.rows.is_empty() {
+        Exit::Nothing
+    } else {
+        Exit::Ok
+    })
+}
+
+fn options(
+    args: &ReportArgs,
+    words: &[String],
+    (from_us, to_us): (Option<i64>, Option<i64>),
+) -> Result<ReportOptions, Failure> {
     let filters: Vec<Filter> = words.iter().map(|w| w.parse()).collect::<Result<_, _>>()?;
-    let reader = Reader::open(Path::new(dir))?;
-    let (from_us, to_us) = window(&reader, args.from.as_deref(), args.to.as_deref())?;
-    let options = ReportOptions {
+    Ok(ReportOptions {
         groups: args.group.clone(),
         filters,
         recursive: match args.recursive {
@@ -45,14 +68,6 @@ pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
         top: Some(args.top),
         intervals: args.ci,
         ..ReportOptions::default()
-    };
-    let report = report_recording(&reader, &options)?;
-    let mut out = std::io::stdout().lock();
-    write!(out, "{}", rendered(&report, args.format)?)?;
-    Ok(if report.rows.is_empty() {
-        Exit::Nothing
-    } else {
-        Exit::Ok
     })
 }
 

@@ -18,6 +18,8 @@ use crate::walk::Quality;
 /// What all columns share.
 pub struct Core {
     pub(super) charset: Charset,
+    /// Zone of the dates in memory.
+    pub(super) zone: jiff::tz::TimeZone,
     pub(super) events: std::sync::Arc<EventTable>,
     pub(super) commands: std::collections::BTreeMap<u32, String>,
     pub(super) status_mask: u64,
@@ -115,6 +117,7 @@ impl Core {
             confirmed: HashSet::new(),
             trusted: (trusted("sql_id_high"), trusted("prev_sql_id_high")),
             charset: Charset::named(blueprint.charset.as_deref()),
+            zone: bound.accepted.moment.zone.clone(),
             events: bound.events.clone(),
             commands: blueprint.dictionaries.commands.clone(),
             status_mask: blueprint.rule_u64("status_mask").unwrap_or(0),
@@ -365,7 +368,7 @@ impl Core {
     pub(super) fn logon(&self, words: &[u64]) -> Option<i64> {
         let mut bytes = [0u8; 7];
         let n = self.fields.logon?.bytes(words, &mut bytes);
-        times::date7(&bytes[..n])
+        times::date7(&bytes[..n], &self.zone)
     }
 
     /// FAILOVER_TYPE (GV$SESSION texts); AUTO exists in releases whose blueprint has the rule.

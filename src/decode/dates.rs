@@ -27,7 +27,7 @@ mod tests {
 
     #[test]
     fn the_public_logon_time() {
-        let seconds = date7(&[0x78, 0x7b, 0x08, 0x04, 0x10, 0x13, 0x33]).unwrap();
+        let seconds = date7(&[0x78, 0x7b, 0x08, 0x04, 0x10, 0x13, 0x33], host_zone()).unwrap();
         assert!(rfc3339(seconds).starts_with("2023-08-04T15:18:50"));
     }
 }

@@ -262,16 +262,16 @@ fn shown<'a>(core: &Core, bytes: &[u8]) -> Value<'a> {
 /// A 4-byte time that lies before the session's logon or after now is none of this session's.
 fn time(field: FieldRef) -> Result<Op, String> {
     match field.stored {
-        Stored::Date7 => Ok(Box::new(move |_, r| {
+        Stored::Date7 => Ok(Box::new(move |c, r| {
             let mut bytes = [0u8; 7];
             let n = field.bytes(r.words, &mut bytes);
-            times::date7(&bytes[..n]).map_or(Value::Null, Value::Time)
+            times::date7(&bytes[..n], &c.zone).map_or(Value::Null, Value::Time)
         })),
         form @ (Stored::Epoch4 | Stored::Packed4) => Ok(Box::new(move |c, r| {
             let value = field.uint(r.words) as u32;
             let now = r.wall_ns.div_euclid(1_000_000_000);
             let logon = c.logon(r.words).unwrap_or(i64::MIN);
-            match times::seconds(value, form) {
+            match times::seconds(value, form, &c.zone) {
                 _ if value == 0 => Value::Null,
                 Some(time) if times::is_between(time, logon, now) => Value::Time(time),
                 _ => Value::Absent,
@@ -290,9 +290,9 @@ fn since(field: FieldRef) -> Result<Op, String> {
             "the blueprint stores it as {form:?}, which is no time"
         ));
     }
-    Ok(Box::new(move |_, r| {
+    Ok(Box::new(move |c, r| {
         let now = r.wall_ns.div_euclid(1_000_000_000);
-        match times::seconds(field.uint(r.words) as u32, form) {
+        match times::seconds(field.uint(r.words) as u32, form, &c.zone) {
             Some(time) => Value::Uint((now - time).max(0) as u64),
             None => Value::Null,
         }

@@ -5,16 +5,16 @@
 //!
 //! Not for: judging (that is `analyze`). It sends no signal. Callers: `cli`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::instance::Instance;
 use super::procfs::ProcRoot;
 use super::scan::USER_HZ;
 
 /// A process of this host.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct OsProcess {
     /// Its id here; differs from the SPID where the instance runs in a container.
     pub pid: i32,
@@ -31,7 +31,8 @@ pub struct OsProcess {
 }
 
 /// Whether there is a process of some SPID.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OsFact {
     /// There is.
     Alive(OsProcess),
@@ -49,6 +50,8 @@ enum Numbers {
     Mapped(HashMap<i32, i32>),
     /// It can't be told.
     Unknown(String),
+    /// They were looked at when an image was captured.
+    Captured(BTreeMap<i32, OsFact>),
 }
 
 /// The server processes of one instance.
@@ -84,6 +87,15 @@ impl OsProcesses {
         }
     }
 
+    /// Those that were looked at when an image was captured, by SPID.
+    pub fn captured(facts: BTreeMap<i32, OsFact>) -> OsProcesses {
+        OsProcesses {
+            root: ProcRoot::default(),
+            numbers: Numbers::Captured(facts),
+            boot: None,
+        }
+    }
+
     /// The process of an SPID.
     pub fn look(&self, spid: i32) -> OsFact {
         let pid = match &self.numbers {
@@ -93,6 +105,10 @@ impl OsProcesses {
                 None => return OsFact::Gone,
             },
             Numbers::Unknown(why) => return OsFact::Unknown(why.clone()),
+            Numbers::Captured(facts) => {
+                let why = || OsFact::Unknown("it wasn't looked at when the image was taken".into());
+                return facts.get(&spid).cloned().unwrap_or_else(why);
+            }
         };
         let Some(stat) = self.root.stat(pid).filter(|stat| !stat.has_ended()) else {
             return OsFact::Gone;

@@ -1,18 +1,21 @@
 //! Bytes of a target at target addresses, wherever they come from.
 //!
 //! For: one small trait, [`AddressSpace`], between the memory of an instance (live SysV segments,
-//! `/dev/shm` granule files, another process's memory, an ELF core, plain bytes in tests) and
-//! everything above. Every read is bounded and a bad address is a value, [`Fault`], never a crash.
+//! `/dev/shm` granule files, another process's memory, an ELF core, raw segment files, a captured
+//! image, plain bytes in tests) and everything above. Every read is bounded and a bad address is a value, [`Fault`], never a crash.
 //!
 //! Not for: anything of Oracle. This module doesn't know what the bytes mean.
 //!
-//! Callers: `discover`, `blueprint` (calibration), `plan`, `walk`, `sample`.
+//! Callers: `discover`, `blueprint` (calibration), `plan`, `walk`, `sample`, `image`.
 
 mod bytes;
 mod core;
 #[cfg(test)]
 mod core_tests;
+mod dumped;
+mod file;
 mod granules;
+pub mod image;
 mod joined;
 mod pieces;
 mod process_vm;
@@ -27,6 +30,8 @@ use std::fmt;
 
 pub use self::bytes::BytesSpace;
 pub use self::core::{CoreError, CoreSpace};
+pub use self::dumped::{DumpedError, DumpedSpace};
+pub use self::file::{FileError, FileSpace};
 pub use self::granules::{GranuleAt, GranuleError, GranuleSpace};
 pub use self::joined::JoinedSpace;
 pub use self::pieces::Overlap;
@@ -84,6 +89,8 @@ pub enum FaultKind {
     PastEnd,
     /// The region is known, but this part of it was not captured (a gap of a core or image).
     Hole,
+    /// The file that holds it is damaged there, see [`AddressSpace::damage`].
+    Damaged,
     /// Address plus length leaves the 64-bit address space.
     Overflow,
     /// The operating system refused the read; the value is its errno.
@@ -108,6 +115,7 @@ fn kind_text(kind: &FaultKind) -> String {
         FaultKind::Unmapped => "no segment covers it".into(),
         FaultKind::PastEnd => "it ends past the end of its segment".into(),
         FaultKind::Hole => "this part was not captured".into(),
+        FaultKind::Damaged => "the image is damaged there".into(),
         FaultKind::Overflow => "the range leaves the address space".into(),
         FaultKind::Os(errno) => std::io::Error::from_raw_os_error(*errno).to_string(),
     }
@@ -144,12 +152,12 @@ pub struct Spot {
 /// Read-only memory of a target.
 ///
 /// Implementations never write to the target, never panic on any address, and never allocate in
-/// the two `read_*` methods.
+/// the two `read_*` methods (those of captured images do, up to a bound: they unpack).
 pub trait AddressSpace: Send + Sync {
     /// All regions, sorted by start, not overlapping.
     fn regions(&self) -> &[Region];
 
-    /// What kind of memory this is, for people: "sysv", "dev-shm", "process-vm", "core", "bytes".
+    /// What kind of memory this is, for people: "sysv", "dev-shm", "process-vm", "core", "segments", "image", "bytes".
     fn kind(&self) -> &'static str;
 
     /// Copies `out.len()` little-endian words from `spot.offset + offset` of region `spot.region`.
@@ -166,6 +174,12 @@ pub trait AddressSpace: Send + Sync {
     /// Looks again at what can change under a mapping (the length of mapped files), so that what
     /// is gone reads as a [`Fault`]. Cheap, allocates nothing; call it before every tick.
     fn refresh(&self) {}
+
+    /// The first damage that a read has met, of memory that can be damaged. Such reads are faults;
+    /// who shows what was read must ask here first.
+    fn damage(&self) -> Option<image::ImageError> {
+        None
+    }
 
     /// The place of `len` bytes at `addr`, proven to lie inside one region.
     fn locate(&self, addr: TargetAddr, len: u64) -> Result<Spot, Fault> {

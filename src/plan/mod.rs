@@ -27,6 +27,7 @@ pub use cell::FieldRef;
 pub use compile::{Chase, Plan, Span, compile};
 pub use events::{Event, EventTable, TextAt};
 pub use statistics::{Asked, Counter, StatisticPlan};
+pub use times::Moment;
 
 /// A field that a caller wants to see: of the row itself, or of a structure that a pointer of the
 /// row leads to.

@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::choose::{self, Selected};
+use super::pacer::{monotonic_ns, wall_ns};
 use crate::blueprint::{self, Blueprint, BlueprintError, ExeReader};
 use crate::decode::text::before_nul;
-use crate::discover::{self, Instance, OpenError, ProcRoot, Via};
-use crate::memory::{AddressSpace, CoreError, CoreSpace, TargetAddr};
-use crate::plan::{self, Accepted, BoundPlan, EventTable, Need, PlanError, RowTable};
+use crate::discover::{self, Captured, Instance, OpenError, OsProcesses, ProcRoot, Via};
+use crate::memory::image::{ImageError, ImageSpace};
+use crate::memory::{AddressSpace, FileError, FileSpace, TargetAddr};
+use crate::plan::{self, Accepted, BoundPlan, EventTable, Moment, Need, PlanError, RowTable};
 use crate::walk::{GateFields, STATE_FLAG};
 
 /// Fixed variables that hold names as text in place (Christoph Lutz, for 19.14-19.27 and 23.5).
@@ -36,7 +38,7 @@ pub enum Source {
         /// How to read it.
         via: Via,
     },
-    /// An ELF core of an Oracle process.
+    /// A captured image, an ELF core of an Oracle process, or raw segment files.
     Image(PathBuf),
 }
 
@@ -49,9 +51,9 @@ pub enum AttachError {
     /// The memory can't be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The image is damaged.
+    /// The image can't be read, or is damaged.
     #[error(transparent)]
-    Image(#[from] CoreError),
+    Image(#[from] FileError),
     /// The blueprint file is damaged.
     #[error(transparent)]
     Blueprint(#[from] BlueprintError),
@@ -92,6 +94,8 @@ pub enum AttachError {
 pub struct Attachment {
     /// The instance, if it is a live one.
     pub instance: Option<Instance>,
+    /// What its image says of where and when it was taken, if it is a captured one.
+    pub captured: Option<Arc<Captured>>,
     /// SID, or the image's name.
     pub name: String,
     /// The database's name as the fixed SGA has it; `None` where the blueprint doesn't know the place.
@@ -119,17 +123,104 @@ impl Attachment {
         let given = blueprint.map(read_blueprint).transpose()?;
         match source {
             Source::Live { sid, via } => Self::live(find(sid.as_deref())?, *via, given),
-            Source::Image(path) => {
-                let given = given.ok_or_else(|| {
-                    AttachError::NoBlueprint(format!(
-                        "{}: a core says nothing of its executable; name the blueprint with --blueprint FILE",
-                        path.display()
-                    ))
-                })?;
-                let space: Arc<dyn AddressSpace> = Arc::new(CoreSpace::open(path)?);
-                let name = path.display().to_string();
-                Target::image(name, space).accept(given, Selected::Given, true)
+            Source::Image(path) => match FileSpace::open(path) {
+                Ok(FileSpace::Image(image)) => Self::of_image(image, given),
+                Err(error @ FileError::Image(_)) => Err(error.into()),
+                plain => {
+                    let given = given.ok_or_else(|| {
+                        AttachError::NoBlueprint(format!(
+                            "{}: a core says nothing of its executable; name the blueprint with --blueprint FILE",
+                            path.display()
+                        ))
+                    })?;
+                    let name = path.display().to_string();
+                    Target::image(name, plain?.space()).accept(given, Selected::Given, true)
+                }
+            },
+        }
+    }
+
+    /// A captured image, with the blueprint in it if none is given.
+    fn of_image(
+        image: Arc<ImageSpace>,
+        given: Option<Blueprint>,
+    ) -> Result<Attachment, AttachError> {
+        let captured = captured(&image)?;
+        let (blueprint, selected, forced) = match given {
+            Some(given) => {
+                if let Some(found) = &captured.executable.build_id {
+                    let path = captured.executable.path.clone().unwrap_or_default();
+                    check_identity(&given, &captured.sid, found, path)?;
+                }
+                let known =
+                    given.identity.build_id.is_some() && captured.executable.build_id.is_some();
+                (given, Selected::Given, !known)
             }
+            None => {
+                let text = captured.blueprint.to_string();
+                let origin = format!("the blueprint in {}", image.path().display());
+                let blueprint = Blueprint::from_json(text.as_bytes(), &origin)?;
+                (blueprint, Selected::Embedded, false)
+            }
+        };
+        let target = Target {
+            captured: Some(Arc::new(captured)),
+            ..Target::image(image.path().display().to_string(), image.clone())
+        };
+        let opened = target.accept(blueprint, selected, forced);
+        match image.damage() {
+            // what doesn't fit may only be unreadable
+            Some(damage) => Err(FileError::from(damage).into()),
+            None => opened,
+        }
+    }
+
+    /// The same instance and blueprint on a copy of its memory of this moment.
+    ///
+    /// # Errors
+    /// When the blueprint doesn't fit the copy.
+    pub fn on_copy(
+        &self,
+        space: Arc<dyn AddressSpace>,
+        captured: Captured,
+    ) -> Result<Attachment, AttachError> {
+        let target = Target {
+            captured: Some(Arc::new(captured)),
+            ..Target::image(self.name.clone(), space)
+        };
+        target.accept((*self.blueprint).clone(), self.selected, self.forced)
+    }
+
+    /// CLOCK_MONOTONIC and time of day (ns, ns since the epoch): of now, or of the moment that a
+    /// captured image is of.
+    pub fn clocks(&self) -> (u64, i64) {
+        match &self.captured {
+            Some(captured) => (captured.taken_at.mono_ns, captured.taken_at.wall_ns),
+            None => (monotonic_ns(), wall_ns()),
+        }
+    }
+
+    /// The server processes of the instance: of now, or as they were when its image was captured.
+    pub fn os_processes(&self) -> OsProcesses {
+        match (&self.instance, &self.captured) {
+            (Some(instance), _) => OsProcesses::of(instance),
+            (None, Some(captured)) => match &captured.os_unknown {
+                Some(why) => OsProcesses::none(why),
+                None => OsProcesses::captured(captured.os_processes.clone()),
+            },
+            (None, None) => OsProcesses::none("an image has no running processes"),
+        }
+    }
+
+    /// Whether nothing that was read so far is damaged. To be asked after reading and before
+    /// anything is shown: damaged parts read as faults.
+    ///
+    /// # Errors
+    /// The first damage of the image.
+    pub fn intact(&self) -> Result<(), AttachError> {
+        match self.space.damage() {
+            Some(damage) => Err(FileError::from(damage).into()),
+            None => Ok(()),
         }
     }
 
@@ -146,13 +237,17 @@ impl Attachment {
             space,
             exe: exe.as_ref(),
             instance: Some(&instance),
+            captured: None,
         };
         let Some(given) = given else {
             return choose::attach(&target, &instance);
         };
         let forced = match target.exe.and_then(ExeReader::build_id) {
             Some(found) => {
-                check_identity(&given, &instance, found, path.as_deref())?;
+                let path = path
+                    .as_deref()
+                    .map_or_else(String::new, |p| p.display().to_string());
+                check_identity(&given, &instance.sid, found, path)?;
                 given.identity.build_id.is_none()
             }
             None => true,
@@ -247,6 +342,8 @@ pub(super) struct Target<'a> {
     pub(super) exe: Option<&'a ExeReader>,
     /// The instance, if it is a live one.
     pub(super) instance: Option<&'a Instance>,
+    /// What its image says, if it is a captured one.
+    pub(super) captured: Option<Arc<Captured>>,
 }
 
 impl Target<'_> {
@@ -256,7 +353,17 @@ impl Target<'_> {
             space,
             exe: None,
             instance: None,
+            captured: None,
         }
+    }
+
+    fn moment(&self) -> Moment {
+        self.captured
+            .as_ref()
+            .map_or_else(Moment::now, |captured| Moment {
+                now_s: captured.taken_at.wall_ns.div_euclid(1_000_000_000),
+                zone: captured.taken_at.time_zone(),
+            })
     }
 
     /// Tries a blueprint: identity strings, arrays, claims, invariants.
@@ -280,16 +387,18 @@ impl Target<'_> {
             .into());
         }
         let db_name = database_name(space, &blueprint)?;
-        let accepted = plan::accept(&blueprint, space)?;
+        let accepted = plan::accept(&blueprint, space, self.moment())?;
         let text = |addr: TargetAddr, max: usize| self.exe.and_then(|e| e.text_at(addr.0, max));
         let events = EventTable::load(&blueprint, space, &text);
         plan::verify(&blueprint, space, &accepted, events.events.len())?;
-        let name = match (self.instance, shown) {
-            (None, Some(sid)) => sid,
+        let name = match (self.instance, shown, &self.captured) {
+            (None, Some(sid), _) => sid,
+            (None, None, Some(captured)) => captured.sid.clone(),
             _ => self.name.clone(),
         };
         Ok(Attachment {
             instance: self.instance.cloned(),
+            captured: self.captured.clone(),
             name,
             db_name,
             space: self.space.clone(),
@@ -341,19 +450,37 @@ fn find(sid: Option<&str>) -> Result<Instance, AttachError> {
     }
 }
 
+/// What a captured image says of itself.
+///
+/// # Errors
+/// It says something else than this program expects.
+pub fn captured(image: &ImageSpace) -> Result<Captured, AttachError> {
+    use serde::Deserialize;
+    Captured::deserialize(image.document()).map_err(|e| {
+        let damaged = ImageError::Damaged {
+            path: image.path().to_owned(),
+            what: "its table".into(),
+            offset: 0,
+            expected: "the members that docs/image-format.md lists".into(),
+            found: e.to_string(),
+        };
+        FileError::from(damaged).into()
+    })
+}
+
 fn check_identity(
     given: &Blueprint,
-    instance: &Instance,
+    sid: &str,
     found: &str,
-    path: Option<&Path>,
+    path: String,
 ) -> Result<(), AttachError> {
     match &given.identity.build_id {
         Some(expected) if expected != found => Err(AttachError::WrongBlueprint {
             id: given.id.clone(),
             expected: expected.clone(),
-            sid: instance.sid.clone(),
+            sid: sid.to_owned(),
             found: found.to_owned(),
-            path: path.map_or_else(String::new, |p| p.display().to_string()),
+            path,
         }),
         _ => Ok(()),
     }

@@ -22,6 +22,8 @@ pub enum Selected {
     BuildId,
     /// Made from the executable.
     Executable,
+    /// It stands in the image.
+    Embedded,
     /// By release and platform from the registry, accepted by live rows.
     Release,
 }
@@ -33,6 +35,7 @@ impl Selected {
             Selected::Given => "given",
             Selected::BuildId => "build-id",
             Selected::Executable => "executable",
+            Selected::Embedded => "embedded",
             Selected::Release => "release",
         }
     }

@@ -23,7 +23,7 @@ pub mod snapshot;
 pub mod sql_texts;
 pub mod statistics;
 
-pub use attach::{AttachError, Attachment, Source, is_oracle};
+pub use attach::{AttachError, Attachment, Source, captured, is_oracle};
 pub use choose::Selected;
 pub use owners::Owners;
 pub use pacer::{Jitter, Pacer};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::attach::{AttachError, Attachment};
-use super::pacer::{monotonic_ns, wall_ns};
+use super::pacer::monotonic_ns;
 use super::parallel::in_parallel;
 use super::shown::{Names, RowValues};
 use crate::decode::processes::PROCESS_COLUMNS;
@@ -46,8 +46,7 @@ impl ProcessSnapshot {
         let mut walker = Walker::of_state_objects(bound).ok_or_else(|| attachment.lacks_gate())?;
         let mut frame = walker.frame();
         let start = monotonic_ns();
-        frame.mono_ns = start;
-        frame.wall_ns = wall_ns();
+        (frame.mono_ns, frame.wall_ns) = attachment.clocks();
         walker.sweep(&mut frame, || monotonic_ns() - start);
         let rows: Vec<Row> = (0..frame.len()).map(|i| decoder.row(&frame, i)).collect();
         let decoder = &decoder;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::attach::{AttachError, Attachment};
 use super::owners::Owners;
-use super::pacer::{monotonic_ns, wall_ns};
+use super::pacer::monotonic_ns;
 use super::parallel::in_parallel;
 use super::recursives::served;
 use super::shown::{Names, RowValues};
@@ -78,8 +78,7 @@ impl Snapshot {
         let mut walker = Walker::new(bound, Select::Used).ok_or_else(|| attachment.lacks_gate())?;
         let mut frame = walker.frame();
         let start = monotonic_ns();
-        frame.mono_ns = start;
-        frame.wall_ns = wall_ns();
+        (frame.mono_ns, frame.wall_ns) = attachment.clocks();
         walker.sweep(&mut frame, || monotonic_ns() - start);
         frame.walk_ns = monotonic_ns() - start;
         let plan = extras.statistics;
@@ -179,6 +178,7 @@ fn meta(attachment: &Attachment, decoder: &Decoder, frame: &Frame) -> Map<String
         "db_name": attachment.db_name,
         "release": attachment.blueprint.identity.release,
         "memory": attachment.space.kind(),
+        "image": image(attachment),
         "sample_time": dates::rfc3339_ns(frame.wall_ns),
         "walk_us": frame.walk_ns / 1000,
         "slots": frame.seen,
@@ -195,6 +195,19 @@ fn meta(attachment: &Attachment, decoder: &Decoder, frame: &Frame) -> Map<String
         Json::Object(meta) => meta,
         _ => Map::new(),
     }
+}
+
+/// Of a captured image: when and where it was taken, and how many places moved while they were copied.
+fn image(attachment: &Attachment) -> Json {
+    attachment.captured.as_ref().map_or(Json::Null, |c| {
+        json!({
+            "taken_at": dates::rfc3339_ns(c.taken_at.wall_ns),
+            "host": c.host,
+            "torn_places": c.torn_count,
+            "left_out": c.left_out,
+            "slice": c.slice,
+        })
+    })
 }
 
 /// How many slots the sessions take that V$SESSION hides.

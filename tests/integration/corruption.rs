@@ -120,7 +120,7 @@ fn targets(blueprint: &Blueprint, core: &CoreSpace) -> Vec<TargetAddr> {
                 .map(|o| TargetAddr(anchor.address + o)),
         );
     }
-    let accepted = sgascope::plan::accept(blueprint, core).unwrap();
+    let accepted = sgascope::plan::accept(blueprint, core, sgascope::plan::Moment::now()).unwrap();
     let ksusga = blueprint.anchor("ksusga_").unwrap();
     for offset in (0..ksusga.size.min(256)).step_by(8) {
         // the pointer arrays themselves

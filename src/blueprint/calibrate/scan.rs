@@ -13,6 +13,8 @@ const MAX_SCAN: u64 = 64 << 20;
 const NEAR: u64 = 4096;
 /// Words that are read at once.
 const PIECE: usize = 8192;
+/// Words of a page.
+const PAGE_WORDS: usize = 512;
 /// Rows of an array at most.
 const MAX_ROWS: usize = 1 << 20;
 /// Fewest rows by which an array is recognised.
@@ -47,12 +49,17 @@ fn words(space: &dyn AddressSpace, mut each: impl FnMut(TargetAddr, u64)) -> u64
             region: 0,
             offset: at * 8,
         };
-        if space.read_words(spot, 0, &mut piece[..n]).is_ok() {
-            for (i, word) in piece[..n].iter().enumerate() {
+        // of an image only some pages may be there
+        let step = match space.read_words(spot, 0, &mut piece[..n]) {
+            Ok(()) => n,
+            Err(_) => n.min(PAGE_WORDS),
+        };
+        if step == n || space.read_words(spot, 0, &mut piece[..step]).is_ok() {
+            for (i, word) in piece[..step].iter().enumerate() {
                 each(TargetAddr(region.start.0 + (at + i as u64) * 8), *word);
             }
         }
-        at += n as u64;
+        at += step as u64;
     }
     len * 8
 }

@@ -100,7 +100,7 @@ impl Trial<'_> {
             }
             Accept::OwnerProcess => Some(self.owner_is_process(pointer, field.offset)),
             Accept::EpochPast => {
-                let now = jiff::Timestamp::now().as_second();
+                let now = self.accepted.moment.now_s;
                 Some((0..=now + 86_400).contains(&(value as i64)) && value > 946_684_800)
             }
             Accept::TextAndLength => self.text_and_length(pointer, field),

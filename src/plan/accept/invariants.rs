@@ -234,8 +234,12 @@ impl Judge<'_> {
             && (1..=60).contains(&minute)
             && (1..=60).contains(&second);
         // Dates are those of the server's zone, at most a day ahead of UTC.
-        let tomorrow = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(48);
-        let last = tomorrow.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let now = jiff::Timestamp::from_second(self.accepted.moment.now_s).unwrap_or_default();
+        let tomorrow = now.saturating_add(jiff::SignedDuration::from_hours(48));
+        let last = tomorrow
+            .unwrap_or(now)
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .date();
         let last = (
             i32::from(last.year()),
             i32::from(last.month()),

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use super::PlanError;
 use super::arrays::{self, RowTable, read_uint};
 use super::handle::HandleLayout;
+use super::times::Moment;
 use crate::blueprint::model::{Accept, Blueprint, Field, Stored, Struct};
 use crate::memory::{AddressSpace, TargetAddr};
 
@@ -67,6 +68,8 @@ pub struct Accepted {
     pub handle: HandleLayout,
     /// Number of per-session statistics, where found.
     pub statistics: Option<u64>,
+    /// When this memory is of, and the zone of its dates.
+    pub moment: Moment,
     verdicts: BTreeMap<(String, String), Verdict>,
     forms: BTreeMap<(String, String), Stored>,
 }
@@ -135,16 +138,23 @@ fn proves_itself(field: &Field) -> bool {
     )
 }
 
-/// Tries a blueprint on memory.
+/// Tries a blueprint on memory, which is of a moment.
 ///
 /// # Errors
 /// [`PlanError::Unfit`] when no session array is found where the blueprint says, since then nothing
 /// else means anything; [`PlanError::Incomplete`] when it doesn't even say where.
-pub fn accept(blueprint: &Blueprint, space: &dyn AddressSpace) -> Result<Accepted, PlanError> {
+pub fn accept(
+    blueprint: &Blueprint,
+    space: &dyn AddressSpace,
+    moment: Moment,
+) -> Result<Accepted, PlanError> {
     let mut trial = Trial {
         blueprint,
         space,
-        accepted: Accepted::default(),
+        accepted: Accepted {
+            moment,
+            ..Accepted::default()
+        },
     };
     trial.sessions()?;
     trial.used_flag();

@@ -8,7 +8,7 @@ use super::{MOST, Trial, Verdict};
 use crate::blueprint::model::{Accept, Field, Stored};
 use crate::memory::TargetAddr;
 use crate::plan::arrays::read_uint;
-use crate::plan::times;
+use crate::plan::times::{self, Moment};
 
 impl Trial<'_> {
     /// Tests the session row's 4-byte times, epoch seconds first.
@@ -49,7 +49,7 @@ impl Trial<'_> {
         logon: &Field,
         form: Stored,
     ) -> (usize, usize) {
-        let now = jiff::Timestamp::now().as_second();
+        let Moment { now_s, zone } = &self.accepted.moment;
         let mut score = (0, 0);
         for row in used {
             let value = row
@@ -59,13 +59,13 @@ impl Trial<'_> {
             let logon = row
                 .checked_add(logon.offset)
                 .and_then(|at| self.space.read(at, &mut bytes).ok())
-                .and_then(|()| times::date7(&bytes));
+                .and_then(|()| times::date7(&bytes, zone));
             let (Some(value @ 1..), Some(logon)) = (value, logon) else {
                 continue;
             };
             score.1 += 1;
-            let time = times::seconds(value as u32, form);
-            score.0 += usize::from(time.is_some_and(|t| times::is_between(t, logon, now)));
+            let time = times::seconds(value as u32, form, zone);
+            score.0 += usize::from(time.is_some_and(|t| times::is_between(t, logon, *now_s)));
         }
         score
     }
