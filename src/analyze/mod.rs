@@ -12,6 +12,7 @@
 pub mod aas;
 pub mod chains;
 mod columns;
+mod condition;
 mod distinct;
 mod error;
 pub mod filter;
@@ -19,13 +20,21 @@ pub mod reconcile;
 pub mod render;
 pub mod report;
 pub mod resource_limit;
+mod sums;
+pub mod survey;
+mod symbols;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod timeline;
 mod value;
+mod variance;
+mod watched;
 
 pub use error::AnalyzeError;
 pub use filter::Filter;
-pub use report::{Include, Report, ReportOptions, report_recording};
+pub use report::{Include, ReportOptions, report_recording};
+pub use survey::{Grouping, StepsWanted, Surveyed, survey_recording};
 pub use table::{ReportMeta, ReportTable, Row};
+pub use timeline::{Series, Steps, Timeline};
 pub use value::Value;
