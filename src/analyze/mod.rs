@@ -3,16 +3,17 @@
 //! For: the ashtop-like report ([`report`]) with its filters, intervals ([`aas`]) and renderings
 //! ([`render`]), whose samples come as record batches; wait chains and final blockers ([`chains`]);
 //! the decision table of sessions, processes and the operating system ([`reconcile`]); the use of
-//! limits ([`resource_limit`]).
+//! limits ([`resource_limit`]); activity by time and all that a page narrows by ([`cube`]).
 //!
 //! Not for: drawing screens, reading files other than through `record`, reading memory.
 //!
-//! Callers: `cli`.
+//! Callers: `export`, `cli`.
 
 pub mod aas;
 pub mod chains;
 mod columns;
 mod condition;
+pub mod cube;
 mod distinct;
 mod error;
 pub mod filter;
