@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules from the bottom up: each may use only those before it.
-const ORDER: [&str; 10] = [
+const ORDER: [&str; 11] = [
     "memory",
     "discover",
     "blueprint",
@@ -18,6 +18,7 @@ const ORDER: [&str; 10] = [
     "sample",
     "record",
     "analyze",
+    "export",
     "cli",
 ];
 

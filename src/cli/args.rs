@@ -57,6 +57,21 @@ pub enum Format {
     Csv,
 }
 
+/// Ways to print a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people.
+    Table,
+    /// One JSON document.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+    /// Comma-separated values with a header.
+    Csv,
+    /// One page with charts and tables that can be narrowed by time and filtered.
+    Html,
+}
+
 /// How to read memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ViaArg {
@@ -351,9 +366,15 @@ pub struct RecordArgs {
 /// Arguments of `report`.
 #[derive(ClapArgs, Debug)]
 pub struct ReportArgs {
-    /// Directory of a recording, then conditions column=value; % stands for any characters
-    #[arg(required = true, value_name = "DIR [COLUMN=VALUE]…")]
+    /// Directory of a recording (none with --for or --image), then conditions column=value; % stands for any characters
+    #[arg(value_name = "[DIR] [COLUMN=VALUE]…")]
     pub recording: Vec<String>,
+    /// Where to read from without a recording; -I also chooses an instance of one
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Watch the running instance that long, and report on that
+    #[arg(long = "for", value_name = "TIME", value_parser = duration, conflicts_with_all = ["image", "from", "to"])]
+    pub watch: Option<std::time::Duration>,
     /// Columns to group by, comma-separated
     #[arg(short, long, value_delimiter = ',', default_value = "event")]
     pub group: Vec<String>,
@@ -372,9 +393,15 @@ pub struct ReportArgs {
     /// Adds 95 % confidence intervals of AAS
     #[arg(long)]
     pub ci: bool,
-    /// How to print
+    /// How to print: html is one page that needs nothing else
     #[arg(short, long, value_enum, default_value = "table")]
-    pub format: Format,
+    pub format: ReportFormat,
+    /// Where to write; standard output by default
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// SQL texts on the page, where the recording has them
+    #[arg(long, value_enum, default_value = "redacted")]
+    pub sql_text: SqlTextArg,
 }
 
 /// From which severity on findings are shown.

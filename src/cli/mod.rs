@@ -9,6 +9,7 @@
 
 pub mod args;
 mod blueprint;
+mod brief;
 mod calibrate;
 mod chains;
 mod columns;
@@ -17,6 +18,7 @@ mod doctor;
 mod dump;
 mod exit;
 mod filter;
+mod html;
 mod instances;
 mod print;
 mod processes;

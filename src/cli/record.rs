@@ -181,6 +181,10 @@ fn meta(args: &RecordArgs, attachment: &Attachment) -> RecordingMeta {
         rate_hz: args.rate,
         program_version: env!("CARGO_PKG_VERSION").into(),
         sql_text: args.sql_text.form().map_or("none", TextForm::name).into(),
+        cpu_count: match attachment.instance {
+            Some(_) => crate::discover::cpus_online(),
+            None => None,
+        },
         start: jiff::Timestamp::now(),
     }
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::args::{Format, RecursiveArg, ReportArgs};
-use super::{Exit, Failure};
+use super::args::{RecursiveArg, ReportArgs, ReportFormat};
+use super::brief::Brief;
+use super::{Exit, Failure, html};
 use crate::analyze::{
     AnalyzeError, Filter, Include, ReportOptions, ReportTable, render, report_recording,
 };
@@ -25,12 +26,12 @@ impl From<AnalyzeError> for Failure {
 }
 
 pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
-    let (dir, words) = args
-        .recording
-        .split_first()
-        .ok_or_else(|| Failure::new(Exit::Usage, "name the directory of a recording"))?;
+    let (dir, words) = match args.recording.split_first() {
+        Some((first, rest)) if !first.contains('=') => (Some(first.as_str()), rest),
+        _ => (None, args.recording.as_slice()),
+    };
     let filters: Vec<Filter> = words.iter().map(|w| w.parse()).collect::<Result<_, _>>()?;
-    let reader = Reader::open(Path::new(dir))?;
+    let (reader, _brief) = opened(args, dir)?;
     let (from_us, to_us) = window(&reader, args.from.as_deref(), args.to.as_deref())?;
     let options = ReportOptions {
         groups: args.group.clone(),
@@ -44,24 +45,62 @@ pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
         to_us,
         top: Some(args.top),
         intervals: args.ci,
+        instance: match dir {
+            Some(_) => args.source.instance.first().cloned(),
+            None => None,
+        },
         ..ReportOptions::default()
     };
-    let report = report_recording(&reader, &options)?;
-    let mut out = std::io::stdout().lock();
-    write!(out, "{}", rendered(&report, args.format)?)?;
-    Ok(if report.rows.is_empty() {
-        Exit::Nothing
-    } else {
-        Exit::Ok
-    })
+    let (text, exit) = match args.format {
+        ReportFormat::Html => html::page(&reader, &options, args, words)?,
+        format => {
+            let report = report_recording(&reader, &options)?;
+            let empty = report.rows.is_empty();
+            let exit = if empty { Exit::Nothing } else { Exit::Ok };
+            (rendered(&report, format)?, exit)
+        }
+    };
+    match &args.output {
+        Some(path) => std::fs::write(path, text).map_err(|e| {
+            Failure::new(
+                Exit::Damaged,
+                format!("can't write {}: {e}", path.display()),
+            )
+        })?,
+        None => write!(std::io::stdout().lock(), "{text}")?,
+    }
+    Ok(exit)
 }
 
-fn rendered(report: &ReportTable, format: Format) -> Result<String, Failure> {
+/// The recording meant; one made for this report is removed with what comes second.
+fn opened(args: &ReportArgs, dir: Option<&str>) -> Result<(Reader, Option<Brief>), Failure> {
+    let source = &args.source;
+    let wrong = |message: &str| Err(Failure::new(Exit::Usage, message));
+    match dir {
+        Some(_) if args.watch.is_some() || source.image.is_some() => {
+            wrong("name a recording, or --for with a running instance, or --image; not both")
+        }
+        _ if source.instance.len() > 1 => {
+            wrong("a report is of one instance or of a whole recording: name one with -I")
+        }
+        Some(dir) => Ok((Reader::open(Path::new(dir))?, None)),
+        None if args.watch.is_some() || source.image.is_some() => {
+            let brief = Brief::record(source, args.watch, args.sql_text)?;
+            Ok((Reader::open(brief.path())?, Some(brief)))
+        }
+        None => wrong(
+            "name the directory of a recording, or a running instance with -I SID --for 30s, or --image FILE",
+        ),
+    }
+}
+
+fn rendered(report: &ReportTable, format: ReportFormat) -> Result<String, Failure> {
     Ok(match format {
-        Format::Table => render::render_table(report),
-        Format::Json => render::render_json(report)?,
-        Format::Jsonl => render::render_jsonl(report)?,
-        Format::Csv => render::render_csv(report),
+        ReportFormat::Table => render::render_table(report),
+        ReportFormat::Json => render::render_json(report)?,
+        ReportFormat::Jsonl => render::render_jsonl(report)?,
+        ReportFormat::Csv => render::render_csv(report),
+        ReportFormat::Html => String::new(),
     })
 }
 

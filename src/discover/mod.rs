@@ -13,6 +13,7 @@
 
 mod account;
 mod alert;
+mod cpus;
 pub mod doctor;
 mod instance;
 #[cfg(test)]
@@ -31,6 +32,7 @@ mod watch;
 
 pub use self::account::Credentials;
 pub use self::alert::{Startup, last_start};
+pub use self::cpus::cpus_online;
 pub use self::instance::{
     Evidence, Executable, Granule, Instance, InstanceKind, MemoryKind, Namespace, Origin, Readable,
     Segment,

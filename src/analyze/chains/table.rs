@@ -12,7 +12,7 @@ use crate::analyze::cube::Sparse;
 use crate::analyze::value::time_text;
 
 /// Chains and final blockers.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct ChainTable {
     /// What was looked at.
     pub meta: ChainsMeta,

@@ -156,11 +156,7 @@ impl Places {
     }
 
     /// The places of rows, for each dimension; those of others have the number of the kept.
-    fn encode(
-        &mut self,
-        batch: &RecordBatch,
-        rows: &[u32],
-    ) -> Result<Vec<Vec<u16>>, AnalyzeError> {
+    fn encode(&mut self, batch: &RecordBatch, rows: &[u32]) -> Result<Vec<Vec<u16>>, AnalyzeError> {
         let mut codes = vec![Vec::new(); self.coders.len()];
         for (coder, codes) in self.coders.iter_mut().zip(&mut codes) {
             coder.encode(batch, rows, &mut self.symbols, codes)?;
