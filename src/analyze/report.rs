@@ -15,6 +15,7 @@ use super::survey::{Grouping, survey_recording};
 use super::table::{ReportTable, Row};
 use super::value::Value;
 use super::variance::Design;
+use crate::filter::Expr;
 use crate::record::Reader;
 
 /// What to do with samples of one kind.
@@ -46,6 +47,9 @@ pub struct ReportOptions {
     pub groups: Vec<String>,
     /// Conditions that all must hold.
     pub filters: Vec<Filter>,
+    /// A condition that must hold too; `event` and `wait_class` are `ON CPU` there while a session
+    /// doesn't wait.
+    pub condition: Option<Expr>,
     /// Recursive sessions (`session_kind` is `RECURSIVE`).
     pub recursive: Include,
     /// Background processes (`session_type` is `BACKGROUND`).

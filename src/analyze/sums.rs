@@ -15,6 +15,7 @@ use super::symbols::{Coder, Combinations, Symbols};
 use super::timeline::Steps;
 use super::value::Value;
 use super::variance::{Looks, Spread};
+use crate::filter::Bound;
 
 /// Sums of one group.
 pub(super) struct GroupSums {
@@ -96,6 +97,8 @@ pub(super) struct GroupingSums {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wanted {
     pub(super) options: ReportOptions,
+    /// The options' condition, its columns found.
+    pub(super) bound: Option<Bound>,
     /// Columns of each grouping, all resolved, none twice in one.
     pub(super) groupings: Vec<Vec<String>>,
     /// For each grouping its steps.
@@ -149,7 +152,7 @@ impl<'w> Sums<'w> {
             coders,
             sql: Coder::new("sql_id"),
             groupings,
-            conditions: Conditions::new(&wanted.options),
+            conditions: Conditions::new(&wanted.options, wanted.bound.as_ref()),
             buffers: Buffers {
                 codes,
                 ..Buffers::default()

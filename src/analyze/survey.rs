@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::columns::{STATE_COLUMN, WAIT_COLUMNS};
-use super::condition::Conditions;
+use super::condition::{Conditions, bind};
 use super::error::AnalyzeError;
 use super::filter::column_name;
 use super::report::{ReportOptions, seconds};
@@ -21,6 +21,7 @@ use super::timeline::{Series, Steps, Timeline};
 use super::value::Value;
 use super::variance::Design;
 use super::watched::{TICK_COLUMNS, Watched, add_to_steps, times_and_weights};
+use crate::filter::Bound;
 use crate::record::{Reader, RecordError, ScanOptions};
 
 const HOUR_US: i64 = 3_600_000_000;
@@ -82,6 +83,7 @@ pub fn survey_recording(
     };
     let wanted = Wanted {
         options: options.clone(),
+        bound: pass.bound()?,
         groupings: groupings.iter().map(|g| resolved(&g.columns)).collect(),
         steps: groupings.iter().map(|g| g.steps.and_then(steps)).collect(),
     };
@@ -99,6 +101,21 @@ pub fn survey_recording(
         watched_in.get(&key).cloned().unwrap_or_default()
     };
     Ok(finish(sums, &watched, &found.design, &watched_in))
+}
+
+/// What the ticks of a recording say, without a look at samples.
+pub(super) fn watched(reader: &Reader, options: &ReportOptions) -> Result<Watched, AnalyzeError> {
+    let mut watched = Pass::of(reader, options)?.watched()?;
+    watched.meta.forced = reader.recording().forced();
+    Ok(watched)
+}
+
+/// When the recording's last tick was, microseconds since 1970-01-01 UTC; `None` without ticks.
+///
+/// # Errors
+/// [`AnalyzeError::Record`] if the recording can't be read.
+pub fn last_tick_us(reader: &Reader) -> Result<Option<i64>, AnalyzeError> {
+    Ok(watched(reader, &ReportOptions::default())?.last_us)
 }
 
 /// Names resolved, each once.
@@ -124,7 +141,7 @@ fn columns_of(wanted: &Wanted) -> Vec<String> {
     ];
     let mut names: Vec<String> = always.map(str::to_owned).to_vec();
     names.extend(wanted.groupings.iter().flatten().cloned());
-    names.extend(Conditions::new(&wanted.options).columns());
+    names.extend(Conditions::new(&wanted.options, wanted.bound.as_ref()).columns());
     if names
         .iter()
         .any(|name| WAIT_COLUMNS.contains(&name.as_str()))
@@ -168,6 +185,13 @@ impl<'r> Pass<'r> {
             *bytes += std::fs::metadata(&part.path).map_or(0, |m| m.len());
             *hot |= part.hot;
         }
+        // Times that the condition excludes need not be read; they were watched all the same.
+        let (from_us, to_us) = match &options.condition {
+            Some(expr) => expr.window("sample_time"),
+            None => (None, None),
+        };
+        let from = [from_us, options.from_us].into_iter().flatten().max();
+        let to = [to_us, options.to_us].into_iter().flatten().min();
         let mut slices = Vec::new();
         for (hour_us, (bytes, hot)) in hours {
             // A hot file can only be read from its beginning.
@@ -180,8 +204,8 @@ impl<'r> Pass<'r> {
             for cut in 0..cuts {
                 let from_us = hour_us.saturating_add(cut * width_us);
                 let until_us = from_us.saturating_add(width_us);
-                let from_us = options.from_us.map_or(from_us, |from| from.max(from_us));
-                let until_us = options.to_us.map_or(until_us, |to| to.min(until_us));
+                let from_us = from.map_or(from_us, |from| from.max(from_us));
+                let until_us = to.map_or(until_us, |to| to.min(until_us));
                 if from_us < until_us {
                     slices.push((from_us, until_us));
                 }
@@ -203,6 +227,30 @@ impl<'r> Pass<'r> {
             columns: Some(columns),
             host: Some(source.0.clone()),
             instance: Some(source.1.clone()),
+        }
+    }
+
+    /// The options' condition for the samples there are; `None` without one, and without samples.
+    fn bound(&self) -> Result<Option<Bound>, AnalyzeError> {
+        let Some(expr) = &self.options.condition else {
+            return Ok(None);
+        };
+        let scan = ScanOptions {
+            columns: Some(expr.columns()),
+            from_us: self.options.from_us,
+            to_us: self.options.to_us,
+            ..ScanOptions::default()
+        };
+        match self.reader.scan("samples", &scan) {
+            Ok(scan) => Ok(Some(bind(expr, &scan.schema())?)),
+            Err(RecordError::NoTable { .. }) if self.has_ticks => Ok(None),
+            Err(RecordError::NoColumn {
+                column, available, ..
+            }) => {
+                let known: Vec<String> = available.split(", ").map(str::to_owned).collect();
+                Err(expr.unknown_column(&column, &known).into())
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -25,6 +25,7 @@ fn report(options: ReportOptions, batches: &[Vec<Sample>]) -> ReportTable {
     let wanted = Wanted {
         groupings: vec![options.groups.iter().map(|g| column_name(g)).collect()],
         steps: vec![None],
+        bound: None,
         options,
     };
     let mut sums = Sums::new(&wanted);

@@ -31,7 +31,7 @@ const WIDTHS_US: [i64; 19] = [
 ];
 
 /// Equal steps that cover a window.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Steps {
     /// Start of the first step, microseconds since 1970-01-01 UTC.
     pub start_us: i64,
@@ -93,7 +93,7 @@ impl Steps {
 }
 
 /// Active time of groups in steps.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Timeline {
     /// The steps.
     pub steps: Steps,

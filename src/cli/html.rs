@@ -6,13 +6,13 @@ use crate::analyze::ReportOptions;
 use crate::export::html::{MOST_INSTANCES, read};
 use crate::record::Reader;
 
-/// The page, and whether there is any activity in it.
+/// The page, and whether there is no activity in it.
 pub fn page(
     reader: &Reader,
     options: &ReportOptions,
     args: &ReportArgs,
     words: &[String],
-) -> Result<(String, Exit), Failure> {
+) -> Result<(String, bool), Failure> {
     let mut conditions = words.to_vec();
     match args.recursive {
         super::args::RecursiveArg::Include => {}
@@ -22,6 +22,7 @@ pub fn page(
     if let Some(instance) = &options.instance {
         conditions.push(format!("instance {instance}"));
     }
+    conditions.extend(args.condition.clone());
     let page = read(reader, options, args.sql_text.form(), conditions)?;
     if page.instances() > MOST_INSTANCES {
         let message = format!(
@@ -30,10 +31,5 @@ pub fn page(
         );
         return Err(Failure::new(Exit::Usage, message));
     }
-    let exit = if page.is_empty() {
-        Exit::Nothing
-    } else {
-        Exit::Ok
-    };
-    Ok((page.render(), exit))
+    Ok((page.render(), page.is_empty()))
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use arrow::array::{Array, RecordBatch};
 
 use super::super::columns::{self, Lookup, Numbers, STATE_COLUMN};
-use super::super::condition::Conditions;
+use super::super::condition::{Conditions, bind};
 use super::super::error::AnalyzeError;
 use super::super::report::{ReportOptions, in_window};
 use super::super::symbols::{Coder, Combinations, Symbols};
@@ -35,8 +35,11 @@ pub(super) fn sum(
         .map(str::to_owned)
         .to_vec();
     columns.extend(places.coders.iter().map(|c| c.name().to_owned()));
-    columns.extend(Conditions::new(options).columns());
     let schema = reader.schema("samples")?;
+    let bound = options.condition.as_ref();
+    let bound = bound.map(|expr| bind(expr, &schema)).transpose()?;
+    let conditions = Conditions::new(options, bound.as_ref());
+    columns.extend(conditions.columns());
     let there = |name: &&str| schema.column_with_name(name).is_some();
     let about = ABOUT_SESSION.map(|name| there(&name).then_some(name));
     columns.extend(about.iter().flatten().map(|name| (*name).to_owned()));
@@ -53,10 +56,9 @@ pub(super) fn sum(
         host: None,
         instance: options.instance.clone(),
     };
-    let mut conditions = Conditions::new(options);
     for batch in reader.scan("samples", &scan)? {
         let batch = batch?;
-        let rows = Rows::of(&batch, options, &mut conditions)?;
+        let rows = Rows::of(&batch, options, &conditions)?;
         let by_dimension = places.encode(&batch, &rows.rows)?;
         let mut place = vec![0u16; dimensions.len()];
         for (nth, row) in rows.rows.iter().enumerate() {
@@ -87,7 +89,7 @@ impl<'a> Rows<'a> {
     fn of(
         batch: &'a RecordBatch,
         options: &ReportOptions,
-        conditions: &mut Conditions<'_>,
+        conditions: &Conditions<'_>,
     ) -> Result<Rows<'a>, AnalyzeError> {
         let times = columns::times(batch, "sample_time")?;
         let active = columns::flags(batch, "is_active")?;

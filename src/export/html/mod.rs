@@ -25,7 +25,7 @@ pub use texts::Texts;
 
 use crate::analyze::chains::{ChainTable, ChainsOptions, chains_recording};
 use crate::analyze::cube::{Cube, cube_recording};
-use crate::analyze::{AnalyzeError, ReportOptions};
+use crate::analyze::{AnalyzeError, Include, ReportOptions};
 use crate::record::{Reader, Recording};
 use crate::sample::TextForm;
 
@@ -62,9 +62,16 @@ pub fn read(
 ) -> Result<Page, AnalyzeError> {
     let cube = cube_recording(reader, options)?;
     let mut no_chains = None;
+    let mut filters = options.filters.clone();
+    // of chains it is the waiter that is chosen
+    match options.recursive {
+        Include::Include => {}
+        Include::Exclude => filters.push("session_kind!=RECURSIVE".parse()?),
+        Include::Only => filters.push("session_kind=RECURSIVE".parse()?),
+    }
     let wanted = ChainsOptions {
         groups: ["username", "program2", "event2"].map(str::to_owned).into(),
-        filters: options.filters.clone(),
+        filters,
         from_us: options.from_us,
         to_us: options.to_us,
         top: Some(CHAINS),
@@ -72,6 +79,11 @@ pub fn read(
         steps: Some(cube.steps),
     };
     let chains = match chains_recording(reader, &wanted) {
+        Ok(_) if options.condition.is_some() => {
+            no_chains =
+                Some("they can't be chosen by --where; use conditions column=value".to_owned());
+            ChainTable::default()
+        }
         Ok(chains) => chains,
         // a recording that lacks columns which chains need has a page all the same
         Err(error @ (AnalyzeError::NoColumn { .. } | AnalyzeError::Record(_))) => {
