@@ -8,17 +8,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules from the bottom up: each may use only those before it.
-const ORDER: [&str; 11] = [
+const ORDER: [&str; 13] = [
     "memory",
     "discover",
     "blueprint",
     "plan",
     "walk",
+    "filter",
     "decode",
     "sample",
     "record",
     "image",
     "analyze",
+    "export",
     "cli",
 ];
 

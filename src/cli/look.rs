@@ -4,30 +4,33 @@
 use std::path::Path;
 
 use super::Failure;
-use crate::analyze::{Report, ReportOptions, ReportTable};
+use super::args::RecordArgs;
+use super::record::meta;
 use crate::decode::Decoder;
 use crate::decode::columns::{needs_of, sample_columns};
+use crate::decode::needs::PREVIOUS_SQL_NEEDS;
 use crate::discover::doctor::{Diagnosis, Finding, Outcome, Verdict};
 use crate::memory::FileSpace;
-use crate::sample::{AttachError, Attachment, SampleRows, Source};
+use crate::record::Recorder;
+use crate::sample::rows::statement_batch;
+use crate::sample::{AttachError, Attachment, SampleRows, Source, SqlTexts};
 use crate::walk::{Select, Walker};
 
 /// What a single look counts for each session, ns.
 const ONE_LOOK_NS: u64 = 1_000_000_000;
 
-/// A report over the sessions that are active in an image, as one tick of a recorder would have
-/// sampled them.
+/// Records the sessions that are active in an image into `dir`, as one tick of a recorder would have
+/// sampled them when it was captured.
 ///
 /// # Errors
-/// It can't be read, or a column isn't there.
-pub fn report(
-    image: &Path,
-    blueprint: Option<&Path>,
-    options: ReportOptions,
-) -> Result<ReportTable, Failure> {
-    let attachment = Attachment::open(&Source::Image(image.to_owned()), blueprint)?;
+/// It can't be read, or the recording can't be written.
+pub fn record(dir: &Path, args: &RecordArgs) -> Result<(), Failure> {
+    let attachment = Attachment::open(&args.source.source(), args.source.blueprint().as_deref())?;
     let columns = sample_columns();
-    let bound = attachment.bind_sessions(&needs_of(&columns))?;
+    let form = args.sql_text.form();
+    let mut needs = needs_of(&columns);
+    needs.extend(PREVIOUS_SQL_NEEDS.iter().filter(|_| form.is_some()));
+    let bound = attachment.bind_sessions(&needs)?;
     let mut decoder = Decoder::new(&attachment.blueprint, &bound, &columns);
     let select = Select::Active {
         idle: attachment.events.idle_mask(),
@@ -37,6 +40,10 @@ pub fn report(
     (frame.mono_ns, frame.wall_ns) = attachment.clocks();
     walker.sweep(&mut frame, || 0);
     frame.weight_ns = ONE_LOOK_NS;
+    let mut texts = form.and_then(|form| SqlTexts::of(&attachment, form));
+    if let Some(texts) = &mut texts {
+        texts.look(&*attachment.space, &mut decoder, &frame);
+    }
     let mut rows = SampleRows::new(
         decoder.columns(),
         &attachment.name,
@@ -44,11 +51,16 @@ pub fn report(
     );
     rows.append(&frame, &mut decoder);
     attachment.intact()?;
+    let mut recorder = Recorder::create(dir, meta(args, &attachment))?;
     let (samples, ticks) = rows.take()?;
-    let mut report = Report::new(options);
-    report.add(&samples)?;
-    report.add_ticks(&attachment.name, &ticks)?;
-    Ok(report.finish())
+    recorder.write("samples", &samples)?;
+    recorder.write("ticks", &ticks)?;
+    let fresh = texts.as_mut().map(SqlTexts::take_fresh);
+    if let Some(fresh) = fresh.filter(|f| !f.is_empty()) {
+        recorder.write("sql_text", &statement_batch(&fresh)?)?;
+    }
+    recorder.close()?;
+    Ok(())
 }
 
 /// Whether an image is whole and can be read.

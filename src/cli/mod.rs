@@ -9,6 +9,7 @@
 
 pub mod args;
 mod blueprint;
+mod brief;
 mod calibrate;
 mod chains;
 mod columns;
@@ -17,6 +18,7 @@ mod doctor;
 mod dump;
 mod exit;
 mod filter;
+mod html;
 mod image;
 mod instances;
 mod look;
@@ -28,6 +30,7 @@ mod reconcile;
 mod record;
 mod recursive;
 mod report;
+mod stacks;
 mod statistics;
 mod table;
 

@@ -169,7 +169,8 @@ fn one(args: &RecordArgs, quiet: bool) -> Result<Exit, Failure> {
     }
 }
 
-fn meta(args: &RecordArgs, attachment: &Attachment) -> RecordingMeta {
+/// What the recording says of itself.
+pub(super) fn meta(args: &RecordArgs, attachment: &Attachment) -> RecordingMeta {
     let host = nix::unistd::gethostname()
         .ok()
         .and_then(|h| h.into_string().ok());
@@ -181,6 +182,10 @@ fn meta(args: &RecordArgs, attachment: &Attachment) -> RecordingMeta {
         rate_hz: args.rate,
         program_version: env!("CARGO_PKG_VERSION").into(),
         sql_text: args.sql_text.form().map_or("none", TextForm::name).into(),
+        cpu_count: match attachment.instance {
+            Some(_) => crate::discover::cpus_online(),
+            None => None,
+        },
         start: jiff::Timestamp::now(),
     }
 }

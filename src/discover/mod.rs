@@ -14,6 +14,7 @@
 mod account;
 mod alert;
 mod captured;
+mod cpus;
 pub mod doctor;
 mod instance;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod watch;
 pub use self::account::Credentials;
 pub use self::alert::{Startup, last_start};
 pub use self::captured::{Captured, CapturedExecutable, TakenAt};
+pub use self::cpus::cpus_online;
 pub use self::instance::{
     Evidence, Executable, Granule, Instance, InstanceKind, MemoryKind, Namespace, Origin, Readable,
     Segment,

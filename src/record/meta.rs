@@ -39,6 +39,10 @@ pub struct RecordingMeta {
     /// Which form of SQL texts is recorded: none, redacted or full.
     #[serde(default = "unknown_form")]
     pub sql_text: String,
+    /// Processors of the host that were online; `None` where that isn't known (an image). Not the
+    /// parameter CPU_COUNT, which may be set lower.
+    #[serde(default)]
+    pub cpu_count: Option<u32>,
     /// When the run started. RFC 3339, UTC.
     #[serde(with = "timestamp_text")]
     pub start: Timestamp,

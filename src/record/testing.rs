@@ -220,6 +220,7 @@ pub(crate) fn meta() -> RecordingMeta {
         rate_hz: 10.0,
         program_version: "0.0.0".to_owned(),
         sql_text: "none".to_owned(),
+        cpu_count: Some(4),
         start: jiff::Timestamp::from_microsecond(START_US).unwrap(),
     }
 }

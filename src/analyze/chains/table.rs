@@ -8,10 +8,11 @@ use serde::Serialize;
 use serde::ser::Serializer;
 
 use super::graph::Route;
+use crate::analyze::cube::Sparse;
 use crate::analyze::value::time_text;
 
 /// Chains and final blockers.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct ChainTable {
     /// What was looked at.
     pub meta: ChainsMeta,
@@ -96,6 +97,9 @@ pub struct ChainRow {
     pub last_seen_us: i64,
     /// Samples.
     pub samples: u64,
+    /// Time by step, where steps were asked for.
+    #[serde(skip)]
+    pub sums: Sparse,
 }
 
 impl ChainRow {
@@ -171,4 +175,13 @@ pub struct FinalRow {
     pub final_blocker: FinalBlocker,
     /// Samples.
     pub samples: u64,
+    /// First sample's time, microseconds since 1970-01-01 UTC.
+    #[serde(rename = "first_seen", serialize_with = "time_of")]
+    pub first_seen_us: i64,
+    /// Last sample's time, likewise.
+    #[serde(rename = "last_seen", serialize_with = "time_of")]
+    pub last_seen_us: i64,
+    /// Time by step, where steps were asked for.
+    #[serde(skip)]
+    pub sums: Sparse,
 }

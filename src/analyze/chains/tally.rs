@@ -12,9 +12,11 @@ use super::follow::{End, Links, SHOWN_DEPTH, Way, follow};
 use super::graph::{Next, Route, Session, edges};
 use super::labels::{EVENT2, PROGRAM2};
 use super::table::{ChainRow, ChainTable, ChainsMeta, FinalBlocker, FinalRow, Node};
+use crate::analyze::cube::{Sparse, add_to, step_of};
 use crate::analyze::error::AnalyzeError;
 use crate::analyze::filter::{Filter, column_name};
 use crate::analyze::report::{ReportOptions, report_recording};
+use crate::analyze::timeline::Steps;
 use crate::record::{Reader, RecordError, ScanOptions};
 
 /// What chains are made of, and which.
@@ -32,6 +34,8 @@ pub struct ChainsOptions {
     pub top: Option<usize>,
     /// Only this instance of a recording; all if `None`.
     pub instance: Option<String>,
+    /// Steps in which time is wanted too.
+    pub steps: Option<Steps>,
 }
 
 /// Chains of a recording. Idle blockers are in it only if it was made with idle sessions.
@@ -131,10 +135,14 @@ enum FinalKey {
 }
 
 /// Time of the sessions whose chain ends somewhere.
+#[derive(Default)]
 struct Ended {
     weight_us: u64,
     samples: u64,
     last: Option<Seen>,
+    first_us: i64,
+    last_us: i64,
+    sums: Sparse,
 }
 
 struct Tally {
@@ -144,6 +152,7 @@ struct Tally {
     last_us: i64,
     ends: HashMap<FinalKey, Ended>,
     nodes: Vec<Seen>,
+    sums: Sparse,
 }
 
 impl Chains {
@@ -264,9 +273,15 @@ impl Chains {
         let weight_us = look.weight_us;
         let blocked = next[i] != Next::Nobody;
         self.meta.total_us += weight_us;
+        let step = self.options.steps.map(|steps| step_of(&steps, time_us));
         if blocked {
             self.meta.blocked_us += weight_us;
-            add(&mut self.finals, key, weight_us, last);
+            let end = add(&mut self.finals, key, weight_us, last);
+            end.last_us = time_us.max(end.last_us);
+            end.first_us = time_us.min(end.first_us);
+            if let Some(step) = step {
+                add_to(&mut end.sums, step, weight_us);
+            }
         }
         let tally = self.tallies.entry(way.chain).or_insert_with(|| Tally {
             weight_us: 0,
@@ -275,7 +290,11 @@ impl Chains {
             last_us: time_us,
             ends: HashMap::new(),
             nodes: path(next, i).into_iter().map(seen).collect(),
+            sums: Sparse::new(),
         });
+        if let Some(step) = step {
+            add_to(&mut tally.sums, step, weight_us);
+        }
         tally.weight_us += weight_us;
         tally.samples += 1;
         tally.first_us = tally.first_us.min(time_us);
@@ -320,6 +339,7 @@ impl Chains {
                 first_seen_us: tally.first_us,
                 last_seen_us: tally.last_us,
                 samples: tally.samples,
+                sums: tally.sums.clone(),
             })
             .collect();
         let mut finals: Vec<(&FinalKey, &Ended)> = self.finals.iter().collect();
@@ -333,6 +353,9 @@ impl Chains {
                 aas: watched.map(|w| seconds(end.weight_us) / w),
                 final_blocker: self.blocker(*key, end),
                 samples: end.samples,
+                first_seen_us: end.first_us,
+                last_seen_us: end.last_us,
+                sums: end.sums.clone(),
             })
             .collect();
         ChainTable {
@@ -380,15 +403,21 @@ impl Chains {
     }
 }
 
-fn add(ends: &mut HashMap<FinalKey, Ended>, key: FinalKey, weight_us: u64, last: Option<Seen>) {
-    let end = ends.entry(key).or_insert(Ended {
-        weight_us: 0,
-        samples: 0,
-        last: None,
+fn add(
+    ends: &mut HashMap<FinalKey, Ended>,
+    key: FinalKey,
+    weight_us: u64,
+    last: Option<Seen>,
+) -> &mut Ended {
+    let end = ends.entry(key).or_insert_with(|| Ended {
+        first_us: i64::MAX,
+        last_us: i64::MIN,
+        ..Ended::default()
     });
     end.weight_us += weight_us;
     end.samples += 1;
     end.last = last.or(end.last);
+    end
 }
 
 fn most(ends: &HashMap<FinalKey, Ended>) -> Option<(FinalKey, &Ended)> {

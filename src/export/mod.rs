@@ -1,0 +1,16 @@
+//! What was found, in the forms that other programs read.
+//!
+//! For: flamegraphs ([`flame`]), speedscope ([`speedscope`]) and folded stacks ([`stacks`]) of
+//! where time went; one page of HTML ([`html`]).
+//!
+//! Not for: computing anything. Callers: `cli`.
+
+pub mod colors;
+pub mod flame;
+pub mod html;
+pub mod speedscope;
+pub mod stacks;
+#[cfg(test)]
+mod tests;
+
+pub use stacks::Stacks;
