@@ -48,7 +48,9 @@ pub fn report(
     let mut report = Report::new(options);
     report.add(&samples)?;
     report.add_ticks(&attachment.name, &ticks)?;
-    Ok(report.finish())
+    let mut table = report.finish();
+    table.meta.forced = attachment.forced;
+    Ok(table)
 }
 
 /// Whether an image is whole and can be read.
