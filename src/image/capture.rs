@@ -14,6 +14,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::error::CaptureError;
 use super::reach;
+use crate::blueprint::model::Accept;
 use crate::blueprint::{Blueprint, ExeReader, banner};
 use crate::discover::{
     self, Captured, CapturedExecutable, Instance, OsFact, ProcRoot, TakenAt, Watch,
@@ -62,7 +63,8 @@ pub fn capture(
         return Err(CaptureError::Exists { path });
     }
     let live = Attachment::open(source, blueprint)?;
-    let mut captured = about(&live, options);
+    let own = embedded(&live, options.without_sql_text);
+    let mut captured = about(&live, options, &own);
     let chunk = if options.full { FULL_CHUNK } else { CHUNK };
     let identity = identity(&live, &captured);
     let started = serde_json::to_value(&captured.taken_at).unwrap_or_default();
@@ -84,7 +86,7 @@ pub fn capture(
         copy.hide(reach::texts(&live, &*copy, &[]));
     }
     let read = live
-        .on_copy(copy.clone(), captured.clone())
+        .on_copy(copy.clone(), own, captured.clone())
         .and_then(|attachment| reach::read_all(&attachment, !options.without_sql_text));
     // what can't be written shows as memory that can't be read
     let spids = match (read, copy.damage()) {
@@ -176,7 +178,7 @@ impl<'a> Watching<'a> {
 }
 
 /// Who is captured, and how, before any byte is copied.
-fn about(live: &Attachment, options: CaptureOptions) -> Captured {
+fn about(live: &Attachment, options: CaptureOptions, blueprint: &Blueprint) -> Captured {
     let mut left_out = Vec::new();
     if !options.full {
         left_out.push("memory that the blueprint doesn't reach".to_owned());
@@ -210,17 +212,28 @@ fn about(live: &Attachment, options: CaptureOptions) -> Captured {
         os_processes: BTreeMap::new(),
         os_unknown: None,
         slice: Vec::new(),
-        blueprint: embedded(live),
+        blueprint: serde_json::to_value(blueprint).unwrap_or_default(),
     }
 }
 
-/// The blueprint with the names of wait events, which live readers take from the executable.
-fn embedded(live: &Attachment) -> Json {
+/// The blueprint with the names of wait events, which live readers take from the executable. Where
+/// texts of statements won't be there to prove SQL_IDs by, what they have proven is no claim any more.
+pub(super) fn embedded(live: &Attachment, without_texts: bool) -> Blueprint {
     let mut blueprint: Blueprint = (*live.blueprint).clone();
     if !live.events.events.is_empty() {
         blueprint.dictionaries.events = live.events.to_dictionary();
     }
-    serde_json::to_value(&blueprint).unwrap_or_default()
+    for strukt in blueprint.structs.iter_mut().filter(|_| without_texts) {
+        let name = strukt.name.clone();
+        for field in &mut strukt.fields {
+            let by_texts = matches!(field.accept, Some(Accept::SqlId | Accept::SqlText));
+            if by_texts && live.accepted.is_proven(&name, field) {
+                field.offset = live.accepted.offset(&name, field).unwrap_or(field.offset);
+                field.accept = None;
+            }
+        }
+    }
+    blueprint
 }
 
 fn host() -> String {

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::capture::finish;
+use super::capture::{embedded, finish};
 use super::error::CaptureError;
 use super::reach;
+use crate::blueprint::Blueprint;
 use crate::discover::Captured;
 use crate::memory::image::{FreezingSpace, ImageSpace, ImageWriter, Unit, Written};
 use crate::memory::{AddressSpace, TargetAddr};
@@ -54,7 +55,7 @@ pub fn slice(from: &Path, target: &Path, parts: &[Part]) -> Result<Written, Capt
         return Err(CaptureError::Exists { path });
     }
     let image = Arc::new(ImageSpace::open(from)?);
-    let mut about = captured(&image).map_err(CaptureError::Attach)?;
+    let mut about = captured(&image)?;
     about.slice.extend(parts.iter().map(Part::to_string));
     let identity = json!({"slice": about.slice, "sid": about.sid, "host": about.host});
     let begun = ImageWriter::begin(target, false, CHUNK, (&identity, &json!(about.taken_at)))?;
@@ -77,7 +78,9 @@ pub fn slice(from: &Path, target: &Path, parts: &[Part]) -> Result<Written, Capt
     let mut spids = std::collections::BTreeSet::new();
     if !sids.is_empty() {
         let whole = Attachment::open(&Source::Image(from.to_owned()), None)?;
-        spids = sessions(&whole, &copy, &about, &sids)?;
+        let own = embedded(&whole, true);
+        about.blueprint = serde_json::to_value(&own).unwrap_or_default();
+        spids = sessions(&whole, &copy, (own, about.clone()), &sids)?;
     }
     about.os_processes.retain(|spid, _| spids.contains(spid));
     if let Some(damage) = copy.damage() {
@@ -114,7 +117,7 @@ fn range(
 fn sessions(
     whole: &Attachment,
     copy: &Arc<FreezingSpace>,
-    about: &Captured,
+    (blueprint, about): (Blueprint, Captured),
     sids: &[u32],
 ) -> Result<std::collections::BTreeSet<i32>, CaptureError> {
     let rows = &whole.accepted.sessions.addrs;
@@ -129,11 +132,9 @@ fn sessions(
         })?;
         own.push(*row);
     }
-    let blueprint = &whole.blueprint;
+    let layout = &whole.blueprint;
     let bytes = |array: &str| {
-        let row = blueprint
-            .array(array)
-            .and_then(|a| blueprint.strukt(&a.row));
+        let row = layout.array(array).and_then(|a| layout.strukt(&a.row));
         row.map_or(0, reach::reach)
     };
     let (session_bytes, process_bytes) = (bytes("sessions"), bytes("processes"));
@@ -141,7 +142,7 @@ fn sessions(
         copy.freeze(*row, session_bytes)?;
     }
     copy.hide(reach::texts(whole, &*whole.space, &own));
-    let mut narrow = whole.on_copy(copy.clone(), about.clone())?;
+    let mut narrow = whole.on_copy(copy.clone(), blueprint, about)?;
     let processes = processes_of(&narrow, &own);
     for process in &processes {
         copy.freeze(*process, process_bytes)?;

@@ -125,7 +125,10 @@ impl Attachment {
             Source::Live { sid, via } => Self::live(find(sid.as_deref())?, *via, given),
             Source::Image(path) => match FileSpace::open(path) {
                 Ok(FileSpace::Image(image)) => Self::of_image(image, given),
-                Err(error @ FileError::Image(_)) => Err(error.into()),
+                // what isn't there needs no blueprint
+                Err(error) if matches!(error, FileError::Image(_)) || error.io_kind().is_some() => {
+                    Err(error.into())
+                }
                 plain => {
                     let given = given.ok_or_else(|| {
                         AttachError::NoBlueprint(format!(
@@ -175,20 +178,21 @@ impl Attachment {
         }
     }
 
-    /// The same instance and blueprint on a copy of its memory of this moment.
+    /// The same instance on a copy of its memory, read by a blueprint made of its own.
     ///
     /// # Errors
     /// When the blueprint doesn't fit the copy.
     pub fn on_copy(
         &self,
         space: Arc<dyn AddressSpace>,
+        blueprint: Blueprint,
         captured: Captured,
     ) -> Result<Attachment, AttachError> {
         let target = Target {
             captured: Some(Arc::new(captured)),
             ..Target::image(self.name.clone(), space)
         };
-        target.accept((*self.blueprint).clone(), self.selected, self.forced)
+        target.accept(blueprint, self.selected, self.forced)
     }
 
     /// CLOCK_MONOTONIC and time of day (ns, ns since the epoch): of now, or of the moment that a

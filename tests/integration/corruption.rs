@@ -19,7 +19,7 @@ const IMAGES: u64 = 10_000;
 const FILES: u64 = 60;
 
 /// SplitMix64, so that a failing image can be made again from its number.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -30,7 +30,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.next() % n.max(1)
     }
 }

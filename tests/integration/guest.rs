@@ -21,12 +21,21 @@ fn nothing_is_ever_written() {
         let [before, after] = ["before", "after"].map(|name| sim.file(name));
         sim.core(&before);
         let out = sim.file("recording");
-        let verbs: [&[&str]; 6] = [
+        let image = sim.file("guest.img");
+        let verbs: [&[&str]; 7] = [
             &["discover"],
             &["doctor", "-I", &sid],
             &["dump", "-I", &sid, "-f", "json", "--sql-text", "full"],
             &["dump", "-I", &sid, "-f", "json", "--via", "process-vm"],
             &["blueprint", "show", "-I", &sid],
+            &[
+                "image",
+                "capture",
+                "-I",
+                &sid,
+                "-o",
+                image.to_str().unwrap(),
+            ],
             &[
                 "record",
                 "-I",

@@ -10,6 +10,8 @@ mod corruption;
 mod dump_truth;
 mod fixtures;
 mod guest;
+mod image;
+mod image_damage;
 mod invariants;
 mod mutation;
 mod reconcile;
