@@ -245,3 +245,65 @@ fn put(out: &mut Vec<u8>, mut number: u64) {
     }
     out.push(number as u8);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::DIMENSIONS;
+    use super::*;
+
+    /// Whatever comes: few bytes, and no microsecond is lost.
+    #[test]
+    fn size_is_bounded_and_sums_are_exact() {
+        let kept: Vec<u16> = DIMENSIONS.iter().map(|spec| spec.keep as u16).collect();
+        let mut joint = Joint {
+            steps: 600,
+            slot_steps: 1,
+            names: DIMENSIONS.iter().map(|spec| spec.name).collect(),
+            told_apart: kept.clone(),
+            kept: kept.clone(),
+            taken: 0,
+            numbers: HashMap::new(),
+            sums: HashMap::new(),
+            told: Vec::new(),
+        };
+        let mut random = 1u64;
+        let mut next = |below: u64| {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (random >> 33) % below
+        };
+        let (mut all, mut of_class) = (0, vec![0; 17]);
+        for _ in 0..900_000 {
+            let places: Vec<u16> = kept
+                .iter()
+                .map(|k| next(u64::from(*k) + 1) as u16)
+                .collect();
+            let (step, us) = (next(600) as u32, next(1_000_000));
+            joint.add(&places, step, us);
+            assert!(joint.sums.len() <= MOST_CELLS);
+            all += us;
+            of_class[usize::from(places[0])] += us;
+        }
+        let cells = joint.finish();
+        assert!(cells.bytes() <= MOST_BYTES, "{} bytes", cells.bytes());
+        let sum = |c: &Combination| c.sums.iter().map(|(_, us)| us).sum::<u64>();
+        assert_eq!(cells.combinations.iter().map(sum).sum::<u64>(), all);
+        assert!(cells.slot_steps > 1 && cells.told_apart[3] < kept[3]);
+        assert_eq!(cells.told_apart[0], kept[0], "classes are the last to go");
+        for (class, expected) in of_class.into_iter().enumerate() {
+            let of = cells
+                .combinations
+                .iter()
+                .filter(|c| usize::from(c.places[0]) == class);
+            assert_eq!(of.map(sum).sum::<u64>(), expected, "class {class}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_seven_bits_a_byte() {
+        let mut out = Vec::new();
+        encode_sums(&vec![(3, 127), (4, 300), (400, 0)], &mut out);
+        assert_eq!(out, [3, 3, 127, 1, 0xAC, 2, 0x8C, 3, 0]);
+    }
+}

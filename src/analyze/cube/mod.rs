@@ -10,6 +10,8 @@
 
 mod cells;
 mod kept;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use cells::{Cells, Combination, encode_sums};

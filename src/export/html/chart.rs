@@ -66,7 +66,7 @@ fn legend(cube: &Cube) -> Markup {
             @for (place, class) in stacked(cube) {
                 li data-dimension="0" data-place=(place) {
                     svg class="swatch" viewBox="0 0 14 14" aria-hidden="true" {
-                        rect width="14" height="14" fill=(format!("url(#fill-{})", CLASSES[class].key));
+                        rect width="14" height="14" fill=(format!("url(#fill-{})", CLASSES[class].key)) {}
                     }
                     span { @if CLASSES[class].key == UNKNOWN { "(no class)" } @else { (CLASSES[class].name) } }
                 }
@@ -148,7 +148,7 @@ fn svg(cube: &Cube, cpu_count: Option<u32>) -> Markup {
         (defs())
         svg class="plot" viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label="Average active sessions over time, stacked by wait class" {
             @for (at, label) in scale.values() {
-                line class="grid" x1=(LEFT) x2=(WIDTH - RIGHT) y1=(at) y2=(at);
+                line class="grid" x1=(LEFT) x2=(WIDTH - RIGHT) y1=(at) y2=(at) {}
                 text class="axis" x=(LEFT - 6.0) y=(at + 4.0) text-anchor="end" { (label) }
             }
             @for (from, to) in &unwatched {
@@ -161,16 +161,16 @@ fn svg(cube: &Cube, cpu_count: Option<u32>) -> Markup {
                 path d=(path) fill=(format!("url(#fill-{key})")) {}
             }
             @if let Some(cpus) = cpus {
-                line class="cpus" x1=(LEFT) x2=(WIDTH - RIGHT) y1=(round(scale.y(cpus))) y2=(round(scale.y(cpus)));
+                line class="cpus" x1=(LEFT) x2=(WIDTH - RIGHT) y1=(round(scale.y(cpus))) y2=(round(scale.y(cpus))) {}
                 text class="cpus" x=(WIDTH - RIGHT - 4.0) y=(round(scale.y(cpus) - 5.0)) text-anchor="end" {
                     (text::count(cpus as u64, "CPU"))
                 }
             }
             @for (at, label) in scale.times() {
-                line class="tick" x1=(at) x2=(at) y1=(HEIGHT - BOTTOM) y2=(HEIGHT - BOTTOM + 5.0);
+                line class="tick" x1=(at) x2=(at) y1=(HEIGHT - BOTTOM) y2=(HEIGHT - BOTTOM + 5.0) {}
                 text class="axis" x=(at) y=(HEIGHT - 12.0) text-anchor="middle" { (label) }
             }
-            line class="base" x1=(LEFT) x2=(WIDTH - RIGHT) y1=(HEIGHT - BOTTOM) y2=(HEIGHT - BOTTOM);
+            line class="base" x1=(LEFT) x2=(WIDTH - RIGHT) y1=(HEIGHT - BOTTOM) y2=(HEIGHT - BOTTOM) {}
         }
     }
 }
@@ -180,8 +180,8 @@ fn defs() -> Markup {
     let pattern = |key: &str, lines: Option<&str>| {
         html! {
             pattern id=(format!("fill-{key}")) width="8" height="8" patternUnits="userSpaceOnUse" {
-                rect class=(format!("k-{key}")) width="8" height="8";
-                @if let Some(lines) = lines { path class="lines" d=(lines); }
+                rect class=(format!("k-{key}")) width="8" height="8" {}
+                @if let Some(lines) = lines { path class="lines" d=(lines) {} }
             }
         }
     };

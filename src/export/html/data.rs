@@ -80,7 +80,7 @@ pub(super) fn json(page: &Page) -> String {
         "finals_sums": packed(page.chains.finals.iter().map(|row| &row.sums)),
         "chains": chains.collect::<Vec<_>>(),
         "chains_sums": packed(page.chains.chains.iter().map(|row| &row.sums)),
-        "blocked": page.chains.meta.blocked_us,
+        "blocked": packed([&page.blocked]),
     });
     harmless(&data.to_string())
 }

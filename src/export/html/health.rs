@@ -265,10 +265,14 @@ pub(super) fn in_short(cube: &Cube, chains: &ChainTable, cpu_count: Option<u32>)
         let idle = matches!(&row.final_blocker, FinalBlocker::Session { idle: true, .. });
         lines.push(html! {
             "Blocked: " b { (percent(100.0 * chains.meta.blocked_us as f64 / 1e6 / meta.total_seconds)) }
-            " of the time was waiting for other sessions, most for "
-            b { bdi { (tables::blocker(&row.final_blocker)) } }
-            @if idle { ", which does nothing itself" }
-            " (" (percent(row.pct)) " of that)."
+            " of the time was waiting for other sessions, "
+            @if row.final_blocker == FinalBlocker::Unknown {
+                "of which memory names no blocker for " (percent(row.pct)) "."
+            } @else {
+                (percent(row.pct)) " of that for " b { bdi { (tables::blocker(&row.final_blocker)) } }
+                @if idle { ", which does nothing itself" }
+                "."
+            }
         });
     }
     lines

@@ -17,14 +17,17 @@ mod tests;
 mod text;
 mod texts;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
 pub use texts::Texts;
 
+use super::colors;
 use crate::analyze::chains::{ChainTable, ChainsOptions, chains_recording};
-use crate::analyze::cube::{Cube, cube_recording};
+use crate::analyze::cube::{Cube, Sparse, cube_recording};
 use crate::analyze::{AnalyzeError, Include, ReportOptions};
 use crate::record::{Reader, Recording};
 use crate::sample::TextForm;
@@ -40,6 +43,8 @@ pub const MOST_INSTANCES: usize = 32;
 pub struct Page {
     cube: Cube,
     chains: ChainTable,
+    /// Waiting for other sessions, by step.
+    blocked: Sparse,
     /// Why there are no chains.
     no_chains: Option<String>,
     texts: Texts,
@@ -62,6 +67,7 @@ pub fn read(
 ) -> Result<Page, AnalyzeError> {
     let cube = cube_recording(reader, options)?;
     let mut no_chains = None;
+    let mut blocked: BTreeMap<u32, u64> = BTreeMap::new();
     let mut filters = options.filters.clone();
     // of chains it is the waiter that is chosen
     match options.recursive {
@@ -74,7 +80,7 @@ pub fn read(
         filters,
         from_us: options.from_us,
         to_us: options.to_us,
-        top: Some(CHAINS),
+        top: None,
         instance: options.instance.clone(),
         steps: Some(cube.steps),
     };
@@ -84,7 +90,18 @@ pub fn read(
                 Some("they can't be chosen by --where; use conditions column=value".to_owned());
             ChainTable::default()
         }
-        Ok(chains) => chains,
+        Ok(mut chains) => {
+            // a session that waits for nobody is a chain of itself, which the other tables tell
+            chains.chains.retain(|row| row.final_blocker.is_some());
+            for row in &chains.finals {
+                for (step, us) in &row.sums {
+                    *blocked.entry(*step).or_default() += us;
+                }
+            }
+            chains.chains.truncate(CHAINS);
+            chains.finals.truncate(CHAINS);
+            chains
+        }
         // a recording that lacks columns which chains need has a page all the same
         Err(error @ (AnalyzeError::NoColumn { .. } | AnalyzeError::Record(_))) => {
             no_chains = Some(error.to_string());
@@ -100,6 +117,7 @@ pub fn read(
         texts: Texts::read(reader, &recording, ids, form)?,
         cube,
         chains,
+        blocked: blocked.into_iter().collect(),
         no_chains,
         recording,
         conditions,
@@ -120,18 +138,19 @@ impl Page {
 
     /// The page, as UTF-8 text.
     pub fn render(&self) -> String {
+        let style = style();
         let title = format!("{} – sgascope", self.heading());
         let page = html! {
             (DOCTYPE)
             html lang="en" {
                 head {
                     meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(policy());
+                    meta http-equiv="Content-Security-Policy" content=(policy(&style));
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     meta name="referrer" content="no-referrer";
                     title { (title) }
-                    style { (PreEscaped(STYLE)) }
+                    style { (PreEscaped(style)) }
                 }
                 body {
                     (self.header())
@@ -253,12 +272,21 @@ pub(super) fn times(from_us: Option<i64>, to_us: Option<i64>) -> Markup {
     }
 }
 
+/// The style, after the colours of wait classes; dark ones are in `page.css`.
+fn style() -> String {
+    let colours = classes::CLASSES.iter().map(|class| {
+        let colour = colors::hex(colors::of_class(class.name));
+        format!("--{}:{colour};", class.key)
+    });
+    format!(":root{{{}}}\n{STYLE}", colours.collect::<String>())
+}
+
 /// What the page may do: run its own script and style, and nothing from anywhere.
-fn policy() -> String {
+fn policy(style: &str) -> String {
     let hash = |text: &str| data::base64(&Sha256::digest(text.as_bytes()));
     format!(
         "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
         hash(SCRIPT),
-        hash(STYLE)
+        hash(style)
     )
 }

@@ -59,6 +59,7 @@
   const total = dense(series(data.total, 1)[0]);
   const lost = dense(series(data.lost, 1)[0]);
   const taken = dense(series(data.taken, 1)[0]);
+  const blocked = dense(series(data.blocked, 1)[0]);
   const cells = readCells();
   const ends = {
     finals: { rows: data.finals, sums: series(data.finals_sums, data.finals.length) },
@@ -327,8 +328,9 @@
       .filter((row) => row.us > 0);
   }
 
-  function cellsOf(us, whole, watched, split) {
-    const [svg, names] = bar(whole > 0 ? 100 * us / whole : 0, split);
+  // bars are as long as their share of the largest; others have none
+  function cellsOf(us, whole, watched, largest, split) {
+    const [svg, names] = largest > 0 ? bar(100 * us / largest, split) : [null, ""];
     return [
       make("td", { class: "share", title: names || null }, svg, " ", make("span", {}, percent(us, whole))),
       make("td", { class: "n" }, fixed(us / 1e6)),
@@ -339,8 +341,9 @@
   function fillTable(table, shown) {
     const rows = sorted(table, rowsOf(table, shown));
     const isEnds = table.ends !== undefined;
-    const whole = table.ends === "finals" ? blockedUs() : isEnds ? sumOf(total, state.from, state.to) : shown.sum;
+    const whole = table.ends === "finals" ? sumOf(blocked, state.from, state.to) : isEnds ? sumOf(total, state.from, state.to) : shown.sum;
     const limit = table.open || isEnds ? rows.length : data.rows;
+    const largest = rows.reduce((most, row) => Math.max(most, row.us), 0);
     const list = rows.slice(0, limit).map((row) => {
       const chosen = !isEnds && state.filters.get(table.dimension) === row.place;
       const of = isEnds ? null : shown.all[table.dimension];
@@ -348,7 +351,7 @@
       const name = make("bdi", {}, row.text);
       const value = isEnds ? name : pick(table.dimension, row.place, name);
       return make("tr", { class: chosen ? "chosen" : null, "data-place": row.place },
-        ...cellsOf(row.us, whole, shown.watched, split),
+        ...cellsOf(row.us, whole, shown.watched, largest, split),
         make("td", { class: "value" }, value),
         table.detailed ? make("td", { class: "detail" }, detail(table, row, split)) : null,
         make("td", { class: "t" }, seenText(row.first)),
@@ -358,9 +361,9 @@
       const dimension = dimensions[table.dimension];
       const others = shown.all[table.dimension].us[dimension.values.length];
       if (others > 0) {
-        const count = dimension.others > 0 ? `(${dimension.others} other${dimension.others === 1 ? "" : "s"} and what isn't told apart)` : "(what isn't told apart)";
-        const text = state.filters.size > 0 ? count : `(${dimension.others} other${dimension.others === 1 ? "" : "s"})`;
-        list.push(make("tr", { class: "others" }, ...cellsOf(others, whole, shown.watched, null),
+        const count = `(${dimension.others} other${dimension.others === 1 ? "" : "s"})`;
+        const text = state.filters.size > 0 ? "(others)" : count;
+        list.push(make("tr", { class: "others" }, ...cellsOf(others, whole, shown.watched, 0, null),
           make("td", { class: "value" }, text), table.detailed ? make("td", {}) : null, make("td", {}), make("td", {})));
       }
       const hidden = rows.length - limit;
@@ -387,12 +390,6 @@
   function focusedPlace(table) {
     const row = document.activeElement?.closest?.("tr[data-place]");
     return row && table.body.contains(row) ? row.dataset.place : null;
-  }
-
-  function blockedUs() {
-    if (isWhole()) return data.blocked;
-    // not all ends are told: shares are of those that are
-    return ends.finals.sums.reduce((sum, each) => sum + within(each, state.from, state.to).us, 0);
   }
 
   function pick(dimension, place, ...children) {
@@ -477,10 +474,6 @@
       below = above;
     }
     if (classes.length === 0) svg.append(draw("path", { d: area(below, totals, x, y), fill: "url(#fill-none)" }));
-    if (cpus !== null) {
-      svg.append(draw("line", { class: "cpus", x1: MARGIN.left, x2: right, y1: y(cpus), y2: y(cpus) }),
-        draw("text", { class: "cpus", x: right - 4, y: y(cpus) - 5, "text-anchor": "end" }, `${cpus} CPU${cpus === 1 ? "" : "s"}`));
-    }
     for (let step = 0; step < steps.count; step++) {
       if (lost[step] > LOST * (lost[step] + taken[step])) {
         svg.append(draw("rect", { class: "lost", x: x(step), y: bottom + 1, width: Math.max(1, x(step + 1) - x(step)), height: 3 }));
@@ -498,6 +491,10 @@
     svg.append(cursor,
       draw("rect", { class: "shade", x: x(0), y: MARGIN.top, width: x(state.from) - x(0), height: bottom - MARGIN.top }),
       draw("rect", { class: "shade", x: x(state.to), y: MARGIN.top, width: x(steps.count) - x(state.to), height: bottom - MARGIN.top }));
+    if (cpus !== null) {
+      svg.append(draw("line", { class: "cpus", x1: MARGIN.left, x2: right, y1: y(cpus), y2: y(cpus) }),
+        draw("text", { class: "cpus", x: right - 4, y: y(cpus) - 5, "text-anchor": "end" }, `${cpus} CPU${cpus === 1 ? "" : "s"}`));
+    }
     for (const edge of ["from", "to"]) svg.append(handle(edge, x, bottom));
     const focused = document.activeElement?.dataset?.edge;
     chart.querySelector(".plot")?.replaceWith(svg);

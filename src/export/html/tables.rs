@@ -136,9 +136,17 @@ fn bar(share: f64, split: &[(usize, u64)]) -> Markup {
     html! {
         svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true" {
             @for (key, x, width) in parts {
-                rect class=(format!("k-{key}")) x=(format!("{x:.2}")) width=(format!("{width:.2}")) height="10";
+                rect class=(format!("k-{key}")) x=(format!("{x:.2}")) width=(format!("{width:.2}")) height="10" {}
             }
         }
+    }
+}
+
+/// Bars are as long as their share of the largest: what is to be compared are rows.
+fn of_largest(pct: f64, largest: f64) -> f64 {
+    match largest > 0.0 {
+        true => (100.0 * pct / largest).min(100.0),
+        false => 0.0,
     }
 }
 
@@ -146,6 +154,7 @@ fn dimension(page: &Page, head: &Head, at: usize) -> Markup {
     let cube = &page.cube;
     let dimension = &cube.dimensions[at];
     let splits = splits(cube, at);
+    let largest = dimension.kept.first().map_or(0.0, |row| row.pct);
     let shown_rows = dimension.kept.iter().zip(&splits).enumerate().take(ROWS);
     let rest: f64 =
         cube.meta.total_seconds - dimension.kept.iter().map(|r| r.total_seconds).sum::<f64>();
@@ -155,7 +164,7 @@ fn dimension(page: &Page, head: &Head, at: usize) -> Markup {
             tbody {
                 @for (place, (row, split)) in shown_rows {
                     tr data-place=(place) {
-                        td class="share" { (bar(row.pct, split)) span { (format!("{:.1} %", row.pct)) } }
+                        td class="share" { (bar(of_largest(row.pct, largest), split)) span { (format!("{:.1} %", row.pct)) } }
                         td class="n" { (format!("{:.2}", row.total_seconds)) }
                         td class="n" { @if let Some(aas) = row.aas { (format!("{aas:.2}")) } }
                         td class="value" { (value_of(dimension, place)) }
@@ -166,7 +175,7 @@ fn dimension(page: &Page, head: &Head, at: usize) -> Markup {
                 }
                 @if dimension.others > 0 && rest > 0.0 {
                     tr class="others" {
-                        td class="share" { (bar(100.0 * rest / cube.meta.total_seconds, &[])) span { (format!("{:.1} %", 100.0 * rest / cube.meta.total_seconds)) } }
+                        td class="share" { span { (format!("{:.1} %", 100.0 * rest / cube.meta.total_seconds)) } }
                         td class="n" { (format!("{rest:.2}")) }
                         td class="n" {}
                         td class="value" { "(" (count(dimension.others, "other")) ")" }
@@ -324,8 +333,8 @@ pub(super) fn blocker(end: &FinalBlocker) -> String {
             instance: None,
             sid,
         } => format!("SID {sid}, not among the samples (idle sessions are recorded with --idle)"),
-        FinalBlocker::Cycle => "sessions that wait for each other".to_owned(),
-        FinalBlocker::Unknown => "not known".to_owned(),
+        FinalBlocker::Cycle => "a ring: sessions that wait for each other".to_owned(),
+        FinalBlocker::Unknown => "(not known: memory names no blocker)".to_owned(),
     };
     shown(text.trim_end())
 }
@@ -347,19 +356,21 @@ fn chains(page: &Page) -> Markup {
                 }
                 table data-ends="finals" {
                     (table_head("Final blocker", None))
+                    @let largest = chains.finals.first().map_or(0.0, |row| row.pct);
                     tbody {
                         @for row in chains.finals.iter().take(ROWS) {
-                            (end_row(row.pct, row.seconds, row.aas, html! { bdi { (blocker(&row.final_blocker)) } }, (row.first_seen_us, row.last_seen_us)))
+                            (end_row(largest, row.pct, row.seconds, row.aas, html! { bdi { (blocker(&row.final_blocker)) } }, (row.first_seen_us, row.last_seen_us)))
                         }
                     }
                 }
                 h3 { "Wait chains" }
-                p class="note" { "Each active session is the head of a chain; one that waits for nobody is a chain of itself. Shares are of all active time." }
+                p class="note" { "Who waits for whom, from the session that waits to the one at the end. Shares are of all active time." }
                 table data-ends="chains" {
                     (table_head("Chain", None))
+                    @let largest = chains.chains.first().map_or(0.0, |row| row.pct);
                     tbody {
                         @for row in chains.chains.iter().take(ROWS) {
-                            (end_row(row.pct, row.seconds, row.aas, html! { bdi { (chain_text(&row.chain)) } }, (row.first_seen_us, row.last_seen_us)))
+                            (end_row(largest, row.pct, row.seconds, row.aas, html! { bdi { (chain_text(&row.chain)) } }, (row.first_seen_us, row.last_seen_us)))
                         }
                     }
                 }
@@ -374,10 +385,17 @@ pub(super) fn chain_text(chain: &str) -> String {
     text.replace(['\n', '\t'], " ")
 }
 
-fn end_row(pct: f64, seconds: f64, aas: Option<f64>, value: Markup, seen: (i64, i64)) -> Markup {
+fn end_row(
+    largest: f64,
+    pct: f64,
+    seconds: f64,
+    aas: Option<f64>,
+    value: Markup,
+    seen: (i64, i64),
+) -> Markup {
     html! {
         tr {
-            td class="share" { (bar(pct, &[])) span { (format!("{pct:.1} %")) } }
+            td class="share" { (bar(of_largest(pct, largest), &[])) span { (format!("{pct:.1} %")) } }
             td class="n" { (format!("{seconds:.2}")) }
             td class="n" { @if let Some(aas) = aas { (format!("{aas:.2}")) } }
             td class="value" { (value) }
