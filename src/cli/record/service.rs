@@ -46,7 +46,6 @@ struct Totals {
 
 fn record(args: &RecordArgs, quiet: bool, seat: &Seat) -> Result<Exit, Failure> {
     let signals = Signals::register()?;
-    let progress = Progress::new(args, quiet);
     let mut waiting = Waiting {
         args,
         signals: &signals,
@@ -57,7 +56,7 @@ fn record(args: &RecordArgs, quiet: bool, seat: &Seat) -> Result<Exit, Failure> 
     let Some((feed, walker)) = waiting.first()? else {
         return Ok(Exit::Ok);
     };
-    let mut writer = Writer::start(args, &feed)?;
+    let mut writer = Writer::start(args, Progress::new(args, quiet), &feed)?;
     let until = args.duration.map(|d| Instant::now() + d);
     waiting.until = until;
     let mut totals = Totals::default();
@@ -67,14 +66,7 @@ fn record(args: &RecordArgs, quiet: bool, seat: &Seat) -> Result<Exit, Failure> 
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         let left = left.filter(|_| totals.stats.ticks > 0).or(args.duration);
         let outside = (&signals, seat);
-        let end = sample(
-            &mut writer,
-            feed,
-            walker,
-            left,
-            outside,
-            (&progress, &mut totals),
-        )?;
+        let end = sample(&mut writer, feed, walker, left, outside, &mut totals)?;
         let Some(gone) = end.gone.as_ref().filter(|_| args.service.follow) else {
             break end;
         };
@@ -83,7 +75,7 @@ fn record(args: &RecordArgs, quiet: bool, seat: &Seat) -> Result<Exit, Failure> 
         }
         tracing::warn!("the instance went away: {gone}; waiting for it");
         writer.event(EventKind::InstanceGone, gone.clone());
-        match waiting.again(&mut writer, &progress)? {
+        match waiting.again(&mut writer)? {
             Some(next) => {
                 writer.begin_run(&next.0)?;
                 attached = next;
@@ -92,7 +84,7 @@ fn record(args: &RecordArgs, quiet: bool, seat: &Seat) -> Result<Exit, Failure> 
         }
     };
     seat.stopping();
-    finish(args, (writer, &totals), &signals, end, progress)
+    finish(args, quiet, (writer, &totals), &signals, end)
 }
 
 /// Samples one start of the instance until it or the recording ends, and lets go of its memory.
@@ -102,7 +94,7 @@ fn sample(
     walker: Walker,
     duration: Option<Duration>,
     (signals, seat): (&Signals, &Seat),
-    (progress, totals): (&Progress, &mut Totals),
+    totals: &mut Totals,
 ) -> Result<RunEnd, Failure> {
     let options = SamplerOptions {
         rate_hz: writer.rate(),
@@ -116,7 +108,7 @@ fn sample(
     let watch = watch(&feed.attachment, stop.clone(), signals.stop.clone())?;
     seat.ready();
     seat.status(|| writer.status(), true);
-    writer.consume(&mut feed, &sampler, (signals, seat), progress);
+    writer.consume(&mut feed, &sampler, (signals, seat));
     let (stats, ended) = sampler
         .join()
         .ok_or_else(|| Failure::new(Exit::Damaged, "the sampling thread died; this is a defect"))?;
@@ -143,10 +135,10 @@ impl Totals {
 
 fn finish(
     args: &RecordArgs,
+    quiet: bool,
     (writer, totals): (Writer<'_>, &Totals),
     signals: &Signals,
     end: RunEnd,
-    progress: Progress,
 ) -> Result<Exit, Failure> {
     let mut writer = writer;
     let why = match (&end.gone, &writer.failed) {
@@ -157,11 +149,10 @@ fn finish(
     };
     let (failed, lost) = (writer.failed.take(), writer.disk.total);
     let name = writer.instance.clone();
-    let summary = writer.finish(&why, &progress)?;
-    progress.close();
+    let summary = writer.finish(&why)?;
     summary::finish(
         args,
-        &progress,
+        quiet,
         &name,
         (&totals.stats, totals.texts.as_ref(), &lost),
         &summary,
@@ -228,20 +219,16 @@ impl Waiting<'_> {
     }
 
     /// The next attachment, whatever is in the way: an instance that starts can't be read yet.
-    fn again(
-        &mut self,
-        writer: &mut Writer<'_>,
-        progress: &Progress,
-    ) -> Result<Option<(Feed, Walker)>, Failure> {
+    fn again(&mut self, writer: &mut Writer<'_>) -> Result<Option<(Feed, Walker)>, Failure> {
         let name = writer.instance.clone();
         let status = || format!("{name}: waiting for the instance");
         self.seat.status(status, true);
         loop {
-            writer.write(None, progress);
+            writer.write(None);
             if let Some(failed) = writer.failed.take() {
                 return Err(failed);
             }
-            progress.waiting();
+            writer.progress.waiting();
             if !self.pause() {
                 return Ok(None);
             }

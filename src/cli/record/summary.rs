@@ -14,7 +14,7 @@ use super::disk::Lost;
 use super::writer::Written;
 use crate::decode::dates::rfc3339_ns;
 use crate::record::Summary;
-use crate::sample::{RunStats, TextStats};
+use crate::sample::{RecorderEvent, RunStats, TextStats};
 
 /// How often the terminal is redrawn.
 const REDRAW: Duration = Duration::from_millis(500);
@@ -23,7 +23,6 @@ const REDRAW: Duration = Duration::from_millis(500);
 pub(super) struct Progress {
     bar: ProgressBar,
     lines: bool,
-    quiet: bool,
 }
 
 impl Progress {
@@ -31,7 +30,6 @@ impl Progress {
         Progress {
             bar: bar(args, quiet),
             lines: args.format == Format::Jsonl,
-            quiet,
         }
     }
 
@@ -43,13 +41,35 @@ impl Progress {
         self.bar.set_message(format!(
             "{ticks} ticks, {rows} samples, {average:.1} sessions at a time"
         ));
-        if let Some((tick, wall_ns, mono_ns)) = written.last.filter(|_| self.lines) {
-            let line = json!({"flushed": {
-                "instance_name": instance, "sample_id": tick, "sample_time": rfc3339_ns(wall_ns),
-                "mono_ns": mono_ns, "ticks": ticks, "rows": rows,
-            }});
+        let Some((tick, wall_ns, mono_ns)) = written.last else {
+            return Ok(());
+        };
+        self.line(json!({"instance_name": instance, "flushed": {
+            "sample_id": tick, "sample_time": rfc3339_ns(wall_ns),
+            "mono_ns": mono_ns, "ticks": ticks, "rows": rows,
+        }}))
+    }
+
+    /// Something happened.
+    pub(super) fn event(&self, instance: &str, event: &RecorderEvent) -> Result<(), Failure> {
+        self.line(json!({"instance_name": instance, "event": {
+            "kind": event.kind.name(), "detail": event.detail,
+            "sample_time": rfc3339_ns(event.wall_ns), "mono_ns": event.mono_ns,
+        }}))
+    }
+
+    /// Ticks were lost for want of room; so many up to now.
+    pub(super) fn lost(&self, instance: &str, lost: &Lost) -> Result<(), Failure> {
+        self.line(json!({"instance_name": instance, "lost": {
+            "ticks": lost.ticks, "rows": lost.rows,
+        }}))
+    }
+
+    /// One line where lines are wanted.
+    fn line(&self, document: serde_json::Value) -> Result<(), Failure> {
+        if self.lines {
             let mut out = std::io::stdout().lock();
-            writeln!(out, "{line}").and_then(|()| out.flush())?;
+            writeln!(out, "{document}").and_then(|()| out.flush())?;
         }
         Ok(())
     }
@@ -87,7 +107,7 @@ fn bar(args: &RecordArgs, quiet: bool) -> ProgressBar {
 /// Prints the summary at the end.
 pub(super) fn finish(
     args: &RecordArgs,
-    progress: &Progress,
+    quiet: bool,
     name: &str,
     (stats, texts, lost): (&RunStats, Option<&TextStats>, &Lost),
     summary: &Summary,
@@ -102,7 +122,7 @@ pub(super) fn finish(
         });
         serde_json::to_writer(&mut out, &document)?;
         writeln!(out)?;
-    } else if !progress.quiet {
+    } else if !quiet {
         for line in lines(args, (stats, texts, lost), summary) {
             writeln!(out, "{line}")?;
         }

@@ -51,6 +51,7 @@ pub(super) struct Writer<'a> {
     /// What no try again can mend; it ends the recording.
     pub(super) failed: Option<Failure>,
     pub(super) disk: Disk,
+    pub(super) progress: Progress,
     args: &'a RecordArgs,
     recorder: Recorder,
     clock: ClockWatch,
@@ -66,13 +67,18 @@ pub(super) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     /// Begins a recording.
-    pub(super) fn start(args: &'a RecordArgs, feed: &Feed) -> Result<Writer<'a>, Failure> {
+    pub(super) fn start(
+        args: &'a RecordArgs,
+        progress: Progress,
+        feed: &Feed,
+    ) -> Result<Writer<'a>, Failure> {
         let meta = options::meta(args, &feed.attachment);
         let options = args.service.recorder_options();
         let mut writer = Writer {
             instance: feed.attachment.name.clone(),
             failed: None,
             disk: Disk::default(),
+            progress,
             args,
             recorder: Recorder::create_with(&args.output, meta, options)?,
             clock: ClockWatch::default(),
@@ -117,6 +123,8 @@ impl<'a> Writer<'a> {
     }
 
     fn note(&mut self, event: RecorderEvent) {
+        let told = self.progress.event(&self.instance, &event);
+        self.told(told);
         if self.events.len() < MAX_EVENTS {
             self.events.push(event);
         }
@@ -129,7 +137,6 @@ impl<'a> Writer<'a> {
         feed: &mut Feed,
         sampler: &Sampler,
         (signals, seat): (&Signals, &Seat),
-        progress: &Progress,
     ) {
         let stop = sampler.stop_flag();
         let quiet = QUIET.max(Duration::from_secs_f64(3.0 / self.args.rate));
@@ -145,18 +152,18 @@ impl<'a> Writer<'a> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if feed.rows.len() >= BATCH_ROWS || self.batch_is_due() {
-                self.write(Some(feed), progress);
+                self.write(Some(feed));
                 seat.status(|| self.status(), false);
             }
             if signals.rotate.swap(false, Ordering::Relaxed) {
-                self.rotate(feed, progress);
+                self.rotate(feed);
             }
             if last_frame.elapsed() < quiet {
                 seat.progress();
             }
             self.stop_if_failed(&stop);
         }
-        self.write(Some(feed), progress);
+        self.write(Some(feed));
     }
 
     fn stop_if_failed(&self, stop: &AtomicBool) {
@@ -204,7 +211,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Makes a batch of what was collected and has it flushed if that is due.
-    pub(super) fn write(&mut self, feed: Option<&mut Feed>, progress: &Progress) {
+    pub(super) fn write(&mut self, feed: Option<&mut Feed>) {
         self.batched = Instant::now();
         if self.failed.is_some() {
             return;
@@ -215,7 +222,7 @@ impl<'a> Writer<'a> {
                 if let Some(event) = self.disk.room() {
                     self.note(event);
                 }
-                self.flushed(progress);
+                self.flushed();
             }
             Err(error) if error.kind() == RecordErrorKind::DiskFull => {
                 if let Some(event) = self.disk.full(&error.to_string()) {
@@ -236,6 +243,8 @@ impl<'a> Writer<'a> {
                     self.disk.lose(&samples, &ticks);
                     self.taken.ticks -= ticks.num_rows() as u64;
                     self.taken.rows -= samples.num_rows() as u64;
+                    let told = self.progress.lost(&self.instance, &self.disk.total);
+                    self.told(told);
                 } else {
                     self.recorder.write("samples", &samples)?;
                     self.recorder.write("ticks", &ticks)?;
@@ -257,7 +266,7 @@ impl<'a> Writer<'a> {
 
     fn write_events(&mut self) -> Result<(), RecordError> {
         for note in self.recorder.notes() {
-            let event = told(&note);
+            let event = event_of(&note);
             self.note(event);
         }
         if !self.events.is_empty() {
@@ -277,18 +286,24 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn flushed(&mut self, progress: &Progress) {
-        if self.taken.ticks != self.written.ticks
-            && let Err(failure) = progress.flushed(&self.instance, &self.taken)
-        {
-            self.failed = Some(failure);
+    fn flushed(&mut self) {
+        if self.taken.ticks != self.written.ticks {
+            let told = self.progress.flushed(&self.instance, &self.taken);
+            self.told(told);
         }
         self.written = self.taken;
     }
 
-    fn rotate(&mut self, feed: &mut Feed, progress: &Progress) {
+    /// Who doesn't read any more what is told ends the recording.
+    fn told(&mut self, told: Result<(), Failure>) {
+        if let Err(failure) = told {
+            self.failed.get_or_insert(failure);
+        }
+    }
+
+    fn rotate(&mut self, feed: &mut Feed) {
         self.event(EventKind::Rotated, "SIGHUP");
-        self.write(Some(feed), progress);
+        self.write(Some(feed));
         match self.recorder.rotate() {
             Ok(()) => {}
             Err(error) if error.kind() == RecordErrorKind::DiskFull => {
@@ -324,9 +339,10 @@ impl<'a> Writer<'a> {
     }
 
     /// Closes everything. The memory of the instance must have been let go before.
-    pub(super) fn finish(mut self, why: &str, progress: &Progress) -> Result<Summary, Failure> {
+    pub(super) fn finish(mut self, why: &str) -> Result<Summary, Failure> {
         self.event(EventKind::Stopped, why);
-        self.write(None, progress);
+        self.write(None);
+        self.progress.close();
         Ok(self.recorder.close()?)
     }
 }
@@ -339,7 +355,7 @@ fn unfit(table: &str, error: &arrow::error::ArrowError) -> RecordError {
 }
 
 /// The event that tells of a note.
-fn told(note: &Note) -> RecorderEvent {
+fn event_of(note: &Note) -> RecorderEvent {
     match note {
         Note::LeftHot { path, why, again } => {
             let then = if *again {
