@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::quantities::{address_range, duration, duration_or_zero, rate};
+use super::record::ServiceArgs;
 use crate::sample::{Jitter, Source, TextForm};
 
 /// Reads the shared memory of a running Oracle Database directly, without SQL, and shows and
@@ -376,9 +377,12 @@ pub struct RecordArgs {
     /// A table sql_text with the texts of current and previous statements, proven by SQL_ID
     #[arg(long, value_enum, default_value = "none")]
     pub sql_text: SqlTextArg,
-    /// How to print the summary at the end
+    /// How to print the summary at the end; jsonl also prints a line for each flush
     #[arg(short, long, value_enum, default_value = "table")]
     pub format: Format,
+    /// What a long run needs.
+    #[command(flatten)]
+    pub service: ServiceArgs,
 }
 
 /// Arguments of `report`.

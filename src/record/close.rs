@@ -1,7 +1,7 @@
 //! Closing: a finished or abandoned hot file becomes Parquet, whole or not at all.
 //!
 //! For: the conversion, its encodings, and [`recover`] after a crash.
-//! Not for: deciding when a file is full. Callers: `recorder`, and `cli` for [`recover`].
+//! Not for: deciding when a file is full. Callers: `closer`, `recorder`, and `cli` for [`recover`].
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -74,24 +74,9 @@ pub fn recover(dir: &Path) -> Result<RecoverReport, RecordError> {
         });
     }
     let _lock = DirLock::take(dir)?;
-    recover_locked(dir, Compression::default())
-}
-
-/// [`recover`] for who holds the lock already.
-pub(super) fn recover_locked(
-    dir: &Path,
-    compression: Compression,
-) -> Result<RecoverReport, RecordError> {
-    for path in layout::files_ending(dir, TEMP_SUFFIX)? {
-        remove(&path)?;
-    }
     let mut report = RecoverReport::default();
-    for path in layout::files_ending(dir, &format!(".{HOT}"))? {
-        if path.with_extension(CLOSED).exists() {
-            remove(&path)?;
-            continue;
-        }
-        let closed = close_file(&path, compression)?;
+    for path in left_open(dir)? {
+        let closed = close_file(&path, Compression::default())?;
         if closed.bytes > 0 {
             report.closed.push(path.with_extension(CLOSED));
         }
@@ -104,6 +89,25 @@ pub(super) fn recover_locked(
         }
     }
     Ok(report)
+}
+
+/// Removes half-written Parquet files and lists the hot files that wait to be closed, in the order
+/// of their time. For who holds the lock.
+pub(super) fn left_open(dir: &Path) -> Result<Vec<PathBuf>, RecordError> {
+    for path in layout::files_ending(dir, TEMP_SUFFIX)? {
+        remove(&path)?;
+    }
+    let mut left = Vec::new();
+    for path in layout::files_ending(dir, &format!(".{HOT}"))? {
+        if path.with_extension(CLOSED).exists() {
+            // the crash came between the last two steps of closing
+            remove(&path)?;
+        } else {
+            left.push(path);
+        }
+    }
+    left.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
+    Ok(left)
 }
 
 /// Makes the hot file `path` Parquet: written aside, made durable, renamed, then the hot one removed.

@@ -62,11 +62,13 @@ pub enum RecordError {
     },
     /// Another recorder holds the directory.
     #[error(
-        "{}: another recorder is writing there; choose another directory or stop it first", path.display()
+        "{}: another recorder is writing there ({holder}); choose another directory or stop it first", path.display()
     )]
     Locked {
         /// The recording's directory.
         path: PathBuf,
+        /// Process id and start of the one that writes, as far as it said so.
+        holder: String,
     },
     /// A batch doesn't fit its table.
     #[error("table `{table}`: {detail}")]

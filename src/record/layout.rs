@@ -167,6 +167,17 @@ pub(super) fn files_ending(dir: &Path, suffix: &str) -> Result<Vec<PathBuf>, Rec
     Ok(found)
 }
 
+/// The start of the hour that the directories of a part name.
+pub(super) fn hour_of_file(path: &Path) -> Option<i64> {
+    let mut above = path.ancestors().skip(1);
+    let mut value = |key: &str| {
+        let name = above.next()?.file_name()?.to_str()?;
+        name.strip_prefix(key)
+    };
+    let (hour, date) = (value("hour=")?, value("date=")?);
+    parse_hour(date, hour)
+}
+
 fn list_hour(
     hour_dir: &Path,
     host: &str,

@@ -4,7 +4,7 @@
 //! Not for: the data files. Callers: [`super::Recorder`], [`super::Reader`], [`super::recover`].
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -194,16 +194,40 @@ impl DirLock {
         let file = File::options()
             .create(true)
             .truncate(false)
+            .read(true)
             .write(true)
             .open(&path)
             .map_err(|e| RecordError::io(&path, e))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(DirLock { _lock: lock }),
-            Err((_, Errno::EWOULDBLOCK)) => Err(RecordError::Locked {
+            Ok(lock) => {
+                sign(&lock);
+                Ok(DirLock { _lock: lock })
+            }
+            Err((file, Errno::EWOULDBLOCK)) => Err(RecordError::Locked {
                 path: dir.to_path_buf(),
+                holder: signed(&file),
             }),
             Err((_, errno)) => Err(RecordError::io(&path, errno.into())),
         }
+    }
+}
+
+/// Writes into the lock file who holds it, so that who is refused can say it. Only for people: on a
+/// full disk it stays unsaid.
+fn sign(mut file: &File) {
+    let text = format!("pid {} since {}\n", std::process::id(), Timestamp::now());
+    let _ = file
+        .set_len(0)
+        .and_then(|()| file.write_all(text.as_bytes()));
+}
+
+fn signed(mut file: &File) -> String {
+    let mut bytes = [0u8; 100];
+    let read = file.read(&mut bytes).unwrap_or(0);
+    let text = String::from_utf8_lossy(&bytes[..read]);
+    match text.lines().next() {
+        Some(line) if line.starts_with("pid ") => line.to_owned(),
+        _ => "a process that hasn't said who it is".to_owned(),
     }
 }
 

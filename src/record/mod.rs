@@ -22,6 +22,7 @@
 //! Partition values are percent-encoded as Hive does; date and hour are of `sample_time`, in UTC.
 
 mod close;
+mod closer;
 #[cfg(test)]
 mod damage_tests;
 mod error;
@@ -31,17 +32,23 @@ mod layout;
 mod meta;
 mod reader;
 mod recorder;
+mod retain;
+#[cfg(test)]
+mod service_tests;
+mod table;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
 pub use close::{Compression, RecoverReport, recover};
+pub use closer::Note;
 pub use error::{RecordError, RecordErrorKind};
 pub use layout::Part;
 pub use meta::{Recording, RecordingMeta, Run};
 pub use reader::{Reader, Scan, ScanOptions};
 pub use recorder::{Recorder, RecorderOptions, Summary};
+pub use retain::{Removed, Retention};
 
 /// The column every recorded table has: `Timestamp(µs, "+00:00")`, never null. It decides the
 /// partition of a row and is what `from`/`to` prune by.

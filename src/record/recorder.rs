@@ -1,24 +1,21 @@
 //! The writing side: tables that rows are appended to, rotated by hour and size.
 //!
-//! For: [`Recorder`]. Closing happens on a thread of its own, so that an hour's conversion never
-//! makes the caller wait. Not for: pacing, retention. Callers: `cli`.
+//! For: [`Recorder`]. Closing and retention happen on a thread of their own (`closer`), so that an
+//! hour's conversion never makes the caller wait. Not for: pacing. Callers: `cli`.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
-use crossbeam_channel::Sender;
+use arrow::array::RecordBatch;
 
-use super::TIME_COLUMN;
-use super::close::{Compression, RecoverReport, close_file, recover_locked};
-use super::error::RecordError;
-use super::hot::{HotFile, storable};
-use super::layout::{self, CLOSED, HOT};
+use super::close::{Compression, left_open};
+use super::closer::{Closer, Note};
+use super::error::{RecordError, RecordErrorKind};
 use super::meta::{DirLock, Recording, RecordingMeta};
+use super::retain::{self, Retention};
+use super::table::Table;
 
 /// How a [`Recorder`] writes.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -31,6 +28,8 @@ pub struct RecorderOptions {
     pub rotate_bytes: u64,
     /// Codec of closed files.
     pub compression: Compression,
+    /// What is kept for how long.
+    pub retention: Retention,
 }
 
 impl Default for RecorderOptions {
@@ -40,14 +39,10 @@ impl Default for RecorderOptions {
             flush_interval: Duration::from_secs(1),
             rotate_bytes: 512 << 20,
             compression: Compression::default(),
+            retention: Retention::default(),
         }
     }
 }
-
-/// Texts of one hot file held in memory; past this the file is rotated.
-const MAX_DICTIONARY_BYTES: usize = 64 << 20;
-/// Rows waiting for a flush that the caller doesn't ask for, in units of `flush_rows`.
-const FORCED_FLUSH: usize = 4;
 
 /// What a recorder wrote, from [`Recorder::close`].
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -58,6 +53,10 @@ pub struct Summary {
     pub rows: u64,
     /// Bytes of the Parquet files.
     pub bytes: u64,
+    /// Files of earlier runs that were closed; not in the numbers above.
+    pub earlier_files: u64,
+    /// Files that retention removed.
+    pub removed_files: u64,
     /// Hot files that could not be closed, with the reason. Their rows are readable as they are;
     /// the next start or [`super::recover`] closes them.
     pub left_hot: Vec<(PathBuf, String)>,
@@ -66,17 +65,26 @@ pub struct Summary {
 /// Writes the tables of one instance to a recording directory, which it holds exclusively.
 ///
 /// Rows given to [`Recorder::write`] wait in memory until [`Recorder::flush`]; after that they
-/// survive the end of this process, however it ends. Write a tick's samples before its row of
-/// `ticks`, then call [`Recorder::flush_if_due`]: then no tick is on disk without its samples.
+/// survive the end of this process, however it ends. Tables are flushed in the order of their first
+/// write, and not past one that can't be: write a tick's samples before its row of `ticks` (an empty
+/// batch of samples too, the first time), and no tick is on disk without its samples.
 pub struct Recorder {
     dir: PathBuf,
-    meta: RecordingMeta,
+    meta: Arc<RecordingMeta>,
+    /// The meta isn't in `recording.json` yet, for want of room.
+    unsaid: bool,
     options: RecorderOptions,
     tables: Vec<Table>,
     closer: Closer,
     last_flush: Instant,
-    recovered: RecoverReport,
     _lock: DirLock,
+}
+
+/// What a table needs of its recorder to write.
+pub(super) struct Place<'a> {
+    pub(super) dir: &'a Path,
+    pub(super) options: &'a RecorderOptions,
+    pub(super) closer: &'a Closer,
 }
 
 impl Recorder {
@@ -89,7 +97,7 @@ impl Recorder {
     }
 
     /// Starts recording into `dir`, made if it isn't there. What an earlier run left open is
-    /// closed first. A directory can hold several runs, of several instances.
+    /// closed meanwhile. A directory can hold several runs, of several instances.
     ///
     /// # Errors
     /// [`RecordError::Locked`] if another recorder writes there, [`RecordError::Damaged`] if its
@@ -101,23 +109,57 @@ impl Recorder {
     ) -> Result<Recorder, RecordError> {
         fs::create_dir_all(dir).map_err(|e| RecordError::io(dir, e))?;
         let lock = DirLock::take(dir)?;
-        let recovered = recover_locked(dir, options.compression)?;
-        Recording::append(dir, &meta)?;
+        let left = left_open(dir)?;
+        if let Err(error) = Recording::append(dir, &meta) {
+            if error.kind() != RecordErrorKind::DiskFull {
+                return Err(error);
+            }
+            // what is too old or too much makes room
+            retain::apply(dir, &options.retention, jiff::Timestamp::now())?;
+            Recording::append(dir, &meta)?;
+        }
+        let closer = Closer::start(dir, &options);
+        for path in left {
+            closer.close_earlier(path);
+        }
         Ok(Recorder {
             dir: dir.to_path_buf(),
-            meta,
+            meta: Arc::new(meta),
+            unsaid: false,
             options,
             tables: Vec::new(),
-            closer: Closer::start(options.compression),
+            closer,
             last_flush: Instant::now(),
-            recovered,
             _lock: lock,
         })
     }
 
-    /// What was closed for an earlier run when this one started.
-    pub fn recovered(&self) -> &RecoverReport {
-        &self.recovered
+    /// Goes on with another run in the same recording: the instance was started anew. Rows written
+    /// before keep the identity they were written under.
+    ///
+    /// # Errors
+    /// [`RecordError::Damaged`] or [`RecordError::Io`]; want of room isn't one, `recording.json` then
+    /// follows with a later flush.
+    pub fn begin_run(&mut self, meta: RecordingMeta) -> Result<(), RecordError> {
+        self.meta = Arc::new(meta);
+        self.unsaid = true;
+        match self.say_run() {
+            Err(error) if error.kind() == RecordErrorKind::DiskFull => Ok(()),
+            other => other,
+        }
+    }
+
+    fn say_run(&mut self) -> Result<(), RecordError> {
+        if self.unsaid {
+            Recording::append(&self.dir, &self.meta)?;
+            self.unsaid = false;
+        }
+        Ok(())
+    }
+
+    /// What happened on the side since the last call: files closed later, removed, left.
+    pub fn notes(&mut self) -> Vec<Note> {
+        self.closer.notes()
     }
 
     /// Appends the rows of `batch` to `table`, which the first batch makes. Rows go to the file of
@@ -125,8 +167,8 @@ impl Recorder {
     ///
     /// # Errors
     /// [`RecordError::Schema`] if the batch doesn't fit; [`RecordError::DiskFull`] or
-    /// [`RecordError::Io`] if earlier rows still can't be written, and then these aren't taken:
-    /// the caller counts them as dropped and goes on.
+    /// [`RecordError::Io`] if too many earlier rows still can't be written, and then these aren't
+    /// taken: the caller counts them as dropped and goes on.
     pub fn write(&mut self, table: &str, batch: &RecordBatch) -> Result<(), RecordError> {
         let index = match self.tables.iter().position(|t| t.name == table) {
             Some(index) => index,
@@ -137,25 +179,42 @@ impl Recorder {
         };
         let place = Place {
             dir: &self.dir,
-            meta: &self.meta,
             options: &self.options,
             closer: &self.closer,
         };
-        self.tables[index].write(batch, &place)
+        self.tables[index].make_room(&place)?;
+        self.tables[index].write(batch, &self.meta)
     }
 
-    /// Flushes if rows or time since the last flush ask for it. Call it after each tick.
+    /// Sees that the next batch of every table can be taken, so that batches that belong together
+    /// are taken all or not at all.
+    ///
+    /// # Errors
+    /// See [`Recorder::flush`]: too much waits in memory, and it can't be written.
+    pub fn make_room(&mut self) -> Result<(), RecordError> {
+        let place = Place {
+            dir: &self.dir,
+            options: &self.options,
+            closer: &self.closer,
+        };
+        self.tables
+            .iter_mut()
+            .try_for_each(|table| table.make_room(&place))
+    }
+
+    /// Flushes if rows or time since the last flush ask for it, and says whether it did. Call it
+    /// after each tick.
     ///
     /// # Errors
     /// See [`Recorder::flush`].
-    pub fn flush_if_due(&mut self) -> Result<(), RecordError> {
+    pub fn flush_if_due(&mut self) -> Result<bool, RecordError> {
         let rows = self.tables.iter().map(|t| t.pending_rows).max();
-        if rows.unwrap_or(0) >= self.options.flush_rows
-            || self.last_flush.elapsed() >= self.options.flush_interval
-        {
-            return self.flush();
+        let due = rows.unwrap_or(0) >= self.options.flush_rows
+            || self.last_flush.elapsed() >= self.options.flush_interval;
+        if due {
+            self.flush()?;
         }
-        Ok(())
+        Ok(due)
     }
 
     /// Hands all rows to the operating system: after that they outlive this process. Tables are
@@ -165,13 +224,25 @@ impl Recorder {
     /// [`RecordError::DiskFull`] or [`RecordError::Io`]; no row is lost, the next flush tries again.
     pub fn flush(&mut self) -> Result<(), RecordError> {
         self.last_flush = Instant::now();
-        let mut first_error = None;
-        for table in &mut self.tables {
-            if let Err(error) = table.flush(&self.options, &self.closer) {
-                first_error.get_or_insert(error);
-            }
+        let result = self.flush_tables();
+        if let Err(error) = &result
+            && error.kind() == RecordErrorKind::DiskFull
+        {
+            self.closer.retain();
         }
-        first_error.map_or(Ok(()), Err)
+        result
+    }
+
+    fn flush_tables(&mut self) -> Result<(), RecordError> {
+        self.say_run()?;
+        let place = Place {
+            dir: &self.dir,
+            options: &self.options,
+            closer: &self.closer,
+        };
+        self.tables
+            .iter_mut()
+            .try_for_each(|table| table.flush(&place))
     }
 
     /// Closes all hot files now and goes on with new ones.
@@ -184,6 +255,25 @@ impl Recorder {
             table.rotate(&self.closer)?;
         }
         Ok(())
+    }
+
+    /// Closes the hot files of hours that are over at `now`: of tables that no row comes to any more,
+    /// or seldom.
+    ///
+    /// # Errors
+    /// See [`Recorder::flush`].
+    pub fn close_past_hours(&mut self, now: jiff::Timestamp) -> Result<(), RecordError> {
+        let now_us = now.as_microsecond();
+        let past = |table: &&mut Table| table.is_past(now_us);
+        for table in self.tables.iter_mut().filter(past) {
+            table.rotate(&self.closer)?;
+        }
+        Ok(())
+    }
+
+    /// Doesn't judge the age of files for so long: the clock that says it has just been stepped.
+    pub fn distrust_clock(&self, time: Duration) {
+        self.closer.distrust_clock(time);
     }
 
     /// Flushes, closes all files to Parquet and waits for it.
@@ -202,232 +292,5 @@ impl Drop for Recorder {
         if let Err(error) = self.flush() {
             tracing::warn!(%error, "the last rows are lost");
         }
-    }
-}
-
-/// What a table needs of its recorder to write.
-struct Place<'a> {
-    dir: &'a Path,
-    meta: &'a RecordingMeta,
-    options: &'a RecorderOptions,
-    closer: &'a Closer,
-}
-
-struct Table {
-    name: String,
-    schema: SchemaRef,
-    time_index: usize,
-    hour_us: i64,
-    hot: Option<HotFile>,
-    pending: Vec<RecordBatch>,
-    pending_rows: usize,
-}
-
-impl Table {
-    fn new(name: &str, schema: SchemaRef) -> Result<Table, RecordError> {
-        let plain = !name.is_empty()
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        if !plain {
-            return Err(RecordError::schema(
-                name,
-                "a table's name has only a-z, 0-9 and _",
-            ));
-        }
-        let time_index = schema
-            .index_of(TIME_COLUMN)
-            .map_err(|_| RecordError::schema(name, format!("it has no column {TIME_COLUMN}")))?;
-        let time_type = schema.field(time_index).data_type();
-        if !matches!(
-            time_type,
-            DataType::Timestamp(TimeUnit::Microsecond, Some(_))
-        ) {
-            return Err(RecordError::schema(
-                name,
-                format!("{TIME_COLUMN} is {time_type}, Timestamp(µs, \"+00:00\") expected"),
-            ));
-        }
-        if let Some(field) = schema.fields().iter().find(|f| !storable(f.data_type())) {
-            let detail = format!(
-                "column {} has type {}; only flat columns are recorded",
-                field.name(),
-                field.data_type()
-            );
-            return Err(RecordError::schema(name, detail));
-        }
-        Ok(Table {
-            name: name.to_owned(),
-            schema,
-            time_index,
-            hour_us: 0,
-            hot: None,
-            pending: Vec::new(),
-            pending_rows: 0,
-        })
-    }
-
-    fn write(&mut self, batch: &RecordBatch, place: &Place<'_>) -> Result<(), RecordError> {
-        if batch.schema_ref().fields() != self.schema.fields() {
-            return Err(RecordError::schema(
-                &self.name,
-                "the batch's columns aren't those of the table's first batch",
-            ));
-        }
-        let times = batch
-            .column(self.time_index)
-            .as_primitive::<TimestampMicrosecondType>();
-        if times.null_count() > 0 {
-            return Err(RecordError::schema(
-                &self.name,
-                format!("{TIME_COLUMN} is null in a row"),
-            ));
-        }
-        let times = times.values();
-        let mut start = 0;
-        while start < times.len() {
-            let hour_us = layout::hour_of(times[start]);
-            let same = times[start..]
-                .iter()
-                .take_while(|t| layout::hour_of(**t) == hour_us);
-            let rows = same.count();
-            self.make_room(hour_us, times[start], place)?;
-            self.pending.push(batch.slice(start, rows));
-            self.pending_rows += rows;
-            start += rows;
-        }
-        Ok(())
-    }
-
-    /// Sees that there is a hot file for `hour_us` and that not too much waits in memory.
-    fn make_room(
-        &mut self,
-        hour_us: i64,
-        first_us: i64,
-        place: &Place<'_>,
-    ) -> Result<(), RecordError> {
-        if self.hot.is_some() && self.hour_us != hour_us {
-            self.flush(place.options, place.closer)?;
-            self.rotate(place.closer)?;
-        }
-        if self.pending_rows >= FORCED_FLUSH.saturating_mul(place.options.flush_rows) {
-            self.flush(place.options, place.closer)?;
-        }
-        if self.hot.is_none() {
-            self.hot = Some(self.start_file(hour_us, first_us, place)?);
-            self.hour_us = hour_us;
-        }
-        Ok(())
-    }
-
-    fn start_file(
-        &self,
-        hour_us: i64,
-        first_us: i64,
-        place: &Place<'_>,
-    ) -> Result<HotFile, RecordError> {
-        let odd = || RecordError::schema(&self.name, format!("no such time: {first_us} µs"));
-        let meta = place.meta;
-        let partition =
-            layout::partition_dir(place.dir, &self.name, &meta.host, &meta.instance, hour_us)
-                .ok_or_else(odd)?;
-        let start = layout::part_start(first_us).ok_or_else(odd)?;
-        fs::create_dir_all(&partition).map_err(|e| RecordError::io(&partition, e))?;
-        for number in 0..u32::MAX {
-            let path = partition.join(layout::part_name(&start, number, HOT));
-            if path.with_extension(CLOSED).exists() {
-                continue;
-            }
-            match File::options().write(true).create_new(true).open(&path) {
-                Ok(file) => {
-                    return HotFile::start(file, path, Arc::clone(&self.schema), meta.stamp());
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(RecordError::io(&path, error)),
-            }
-        }
-        Err(RecordError::schema(&self.name, "no free file name"))
-    }
-
-    fn flush(&mut self, options: &RecorderOptions, closer: &Closer) -> Result<(), RecordError> {
-        let Some(hot) = &mut self.hot else {
-            return Ok(());
-        };
-        // What an earlier flush could not write goes first, and bounds what is held encoded.
-        hot.flush()?;
-        if self.pending_rows > 0 {
-            hot.append(&self.pending)?;
-            self.pending.clear();
-            self.pending_rows = 0;
-            hot.flush()?;
-        }
-        if hot.bytes() >= options.rotate_bytes || hot.dictionary_bytes() >= MAX_DICTIONARY_BYTES {
-            self.rotate(closer)?;
-        }
-        Ok(())
-    }
-
-    fn rotate(&mut self, closer: &Closer) -> Result<(), RecordError> {
-        if let Some(hot) = &mut self.hot {
-            hot.finish()?;
-            closer.close(hot.path.clone());
-            self.hot = None;
-        }
-        Ok(())
-    }
-}
-
-/// The thread that makes Parquet of finished hot files, one after the other.
-struct Closer {
-    queue: Option<Sender<PathBuf>>,
-    thread: Option<JoinHandle<Summary>>,
-}
-
-impl Closer {
-    fn start(compression: Compression) -> Closer {
-        let (queue, finished) = crossbeam_channel::unbounded::<PathBuf>();
-        let thread = std::thread::spawn(move || {
-            let mut summary = Summary::default();
-            for path in finished {
-                match close_file(&path, compression) {
-                    Ok(closed) => {
-                        summary.files += u64::from(closed.bytes > 0);
-                        summary.rows += closed.rows;
-                        summary.bytes += closed.bytes;
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, file = %path.display(), "left as it is");
-                        summary.left_hot.push((path, error.to_string()));
-                    }
-                }
-            }
-            summary
-        });
-        Closer {
-            queue: Some(queue),
-            thread: Some(thread),
-        }
-    }
-
-    fn close(&self, path: PathBuf) {
-        if let Some(queue) = &self.queue {
-            // The thread ends only after this side has hung up; if it died, the file stays hot.
-            let _ = queue.send(path);
-        }
-    }
-
-    fn finish(&mut self) -> Summary {
-        self.queue = None;
-        let thread = self.thread.take();
-        thread
-            .and_then(|thread| thread.join().ok())
-            .unwrap_or_default()
-    }
-}
-
-impl Drop for Closer {
-    /// Waits, so that nothing is still being closed when the lock is given back.
-    fn drop(&mut self) {
-        self.finish();
     }
 }

@@ -10,10 +10,12 @@
 
 pub mod attach;
 pub mod choose;
+pub mod clock;
 pub mod owners;
 pub mod pacer;
 pub mod parallel;
 pub mod processes;
+pub mod recorder_events;
 pub mod recursives;
 pub mod rows;
 pub mod sampler;
@@ -22,12 +24,15 @@ pub mod slots;
 pub mod snapshot;
 pub mod sql_texts;
 pub mod statistics;
+mod timeline;
 
 pub use attach::{AttachError, Attachment, Source, captured, is_oracle};
 pub use choose::Selected;
+pub use clock::ClockWatch;
 pub use owners::Owners;
 pub use pacer::{Jitter, Pacer};
 pub use processes::ProcessSnapshot;
+pub use recorder_events::{EventKind, RecorderEvent};
 pub use rows::{SampleRows, tick_schema};
 pub use sampler::{Ended, RunStats, Sampler, SamplerOptions};
 pub use shown::{Named, Names, RowValues};
@@ -35,3 +40,4 @@ pub use slots::Slots;
 pub use snapshot::{Snapshot, TEXT_COLUMNS};
 pub use sql_texts::{SqlTexts, TextForm, TextStats};
 pub use statistics::StatisticTable;
+pub use timeline::BurstControl;

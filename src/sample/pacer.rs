@@ -62,7 +62,11 @@ pub struct Pacer {
 impl Pacer {
     /// A pacer that starts now. `rate_hz` is limited to 0.001 … 1,000,000.
     pub fn new(rate_hz: f64, jitter: Jitter, seed: u64) -> Pacer {
-        let start_ns = monotonic_ns();
+        Pacer::starting(rate_hz, jitter, seed, monotonic_ns())
+    }
+
+    /// A pacer whose first period begins at `start_ns` (CLOCK_MONOTONIC).
+    pub(super) fn starting(rate_hz: f64, jitter: Jitter, seed: u64, start_ns: u64) -> Pacer {
         let rate = if rate_hz.is_finite() {
             rate_hz.clamp(0.001, 1e6)
         } else {

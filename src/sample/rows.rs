@@ -18,11 +18,11 @@ use crate::walk::Frame;
 /// Zone of all stored times: UTC, as an offset, so that readers need no zone database.
 pub const STORED_ZONE: &str = "+00:00";
 
-fn time_type() -> DataType {
+pub(super) fn time_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some(STORED_ZONE.into()))
 }
 
-fn text_type() -> DataType {
+pub(super) fn text_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
@@ -219,7 +219,14 @@ impl SampleRows {
     }
 }
 
-fn times(micros: Vec<i64>) -> ArrayRef {
+/// A column of texts that repeat.
+pub(super) fn text_column<'a>(texts: impl Iterator<Item = &'a str>) -> ArrayRef {
+    let mut builder = StringDictionaryBuilder::<Int32Type>::new();
+    texts.for_each(|text| builder.append_value(text));
+    Arc::new(builder.finish())
+}
+
+pub(super) fn times(micros: Vec<i64>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from(micros).with_timezone(STORED_ZONE))
 }
 

@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::pacer::{Jitter, Pacer, monotonic_ns, sleep_until, wall_ns};
+use super::pacer::{Jitter, monotonic_ns, sleep_until, wall_ns};
+use super::timeline::{BurstControl, Timeline};
 use crate::walk::{Frame, Walker};
 
 /// The longest sleep in one go, so that a stop is noticed soon at slow rates.
 const LONGEST_SLEEP_NS: u64 = 100_000_000;
+/// The same where a burst may be asked for at any moment.
+const LONGEST_ARMED_SLEEP_NS: u64 = 10_000_000;
 
 /// How to sample.
 #[derive(Clone, Debug)]
@@ -40,7 +43,7 @@ pub enum Ended {
 }
 
 /// What a run came to: `ticks = frames + missed + dropped`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct RunStats {
     /// Periods that were due.
     pub ticks: u64,
@@ -58,12 +61,27 @@ pub struct RunStats {
     pub walk_ns: u64,
 }
 
+impl RunStats {
+    /// Adds those of a later run.
+    pub fn add(&mut self, later: &RunStats) {
+        self.ticks += later.ticks;
+        self.frames += later.frames;
+        self.missed += later.missed;
+        self.dropped += later.dropped;
+        self.late += later.late;
+        self.max_late_ns = self.max_late_ns.max(later.max_late_ns);
+        self.walk_ns += later.walk_ns;
+    }
+}
+
 /// A running sampling thread, and the frames that come out of it.
 pub struct Sampler {
     /// Filled frames, oldest first; give each back with [`Sampler::give_back`].
     pub frames: Receiver<Frame>,
     free: Sender<Frame>,
     stop: Arc<AtomicBool>,
+    burst: BurstControl,
+    armed: Arc<AtomicBool>,
     thread: JoinHandle<(RunStats, Ended)>,
 }
 
@@ -81,16 +99,30 @@ impl Sampler {
             let _ = free.try_send(walker.frame());
         }
         let stop = Arc::new(AtomicBool::new(false));
-        let flag = stop.clone();
+        let (burst, armed) = (BurstControl::default(), Arc::new(AtomicBool::new(false)));
+        let signs = Signs {
+            stop: stop.clone(),
+            burst: burst.clone(),
+            armed: armed.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name("sampler".into())
-            .spawn(move || run(walker, &options, &free_out, &full_in, &flag))?;
+            .spawn(move || run(walker, &options, &free_out, &full_in, &signs))?;
         Ok(Sampler {
             frames,
             free,
             stop,
+            burst,
+            armed,
             thread,
         })
+    }
+
+    /// What asks for bursts at another rate. From now on the thread wakes up more often than its
+    /// rate asks for, so that a burst begins soon.
+    pub fn burst_control(&self) -> BurstControl {
+        self.armed.store(true, Ordering::Relaxed);
+        self.burst.clone()
     }
 
     /// The flag by which anyone (a signal handler, the watch) stops the thread.
@@ -110,33 +142,39 @@ impl Sampler {
     }
 }
 
+/// What others tell the thread.
+struct Signs {
+    stop: Arc<AtomicBool>,
+    burst: BurstControl,
+    armed: Arc<AtomicBool>,
+}
+
+/// How a wait for a deadline ended.
+enum Waited {
+    Due,
+    Burst,
+    Stopped,
+}
+
 /// The thread: sleep, take a free frame, sweep, hand over.
 fn run(
     mut walker: Walker,
     options: &SamplerOptions,
     free: &Receiver<Frame>,
     full: &Sender<Frame>,
-    stop: &AtomicBool,
+    signs: &Signs,
 ) -> (RunStats, Ended) {
-    let mut pacer = Pacer::new(options.rate_hz, options.jitter, options.seed);
+    let mut line = Timeline::new(options.rate_hz, options.jitter, options.seed);
     let end_ns = options
         .duration
-        .map(|d| pacer.start_ns() + d.as_nanos() as u64);
-    let mut stats = RunStats {
-        ticks: 0,
-        frames: 0,
-        missed: 0,
-        dropped: 0,
-        late: 0,
-        max_late_ns: 0,
-        walk_ns: 0,
-    };
+        .map(|d| line.start_ns() + d.as_nanos() as u64);
+    let mut stats = RunStats::default();
     let (mut missed, mut dropped) = (0u32, 0u32);
     let ended = loop {
-        let due = pacer.next_due(monotonic_ns());
+        let due = line.next_due(monotonic_ns());
         if let Some(end) = end_ns.filter(|end| due.deadline_ns >= *end) {
             // periods that ended untaken since the last tick
-            let left = pacer.periods_until(end).saturating_sub(stats.ticks);
+            let left = line.periods_left(&due, end);
             stats.ticks += left;
             stats.missed += left;
             break Ended::Duration;
@@ -144,14 +182,26 @@ fn run(
         stats.ticks += 1 + u64::from(due.missed);
         stats.missed += u64::from(due.missed);
         missed += due.missed;
-        if !wait(due.deadline_ns, stop) {
-            // the tick under way is not taken
-            stats.ticks -= 1;
-            break Ended::Stopped;
+        match wait(due.deadline_ns, signs) {
+            Waited::Due => {}
+            Waited::Burst => {
+                if line.begin_burst(&signs.burst, &due, monotonic_ns()) {
+                    stats.ticks -= 1;
+                    continue;
+                }
+                // one is under way; this wish waits for its end
+                sleep_until(due.deadline_ns);
+            }
+            Waited::Stopped => {
+                // the tick under way is not taken
+                stats.ticks -= 1;
+                break Ended::Stopped;
+            }
         }
         let Ok(mut frame) = free.try_recv() else {
             stats.dropped += 1;
             dropped += 1;
+            line.carry_tick();
             continue;
         };
         let mono_ns = monotonic_ns();
@@ -163,9 +213,9 @@ fn run(
         frame.walk_ns = monotonic_ns() - mono_ns;
         frame.missed = missed;
         frame.dropped = dropped;
-        frame.weight_ns = pacer.period_ns() * (1 + u64::from(missed) + u64::from(dropped));
+        frame.weight_ns = line.take_weight_ns();
         stats.frames += 1;
-        stats.late += u64::from(frame.late_ns > pacer.period_ns() / 10);
+        stats.late += u64::from(frame.late_ns > line.period_ns() / 10);
         stats.max_late_ns = stats.max_late_ns.max(frame.late_ns);
         stats.walk_ns += frame.walk_ns;
         (missed, dropped) = (0, 0);
@@ -179,16 +229,23 @@ fn run(
     (stats, ended)
 }
 
-/// Sleeps until the deadline in steps; false when the stop flag was set.
-fn wait(deadline_ns: u64, stop: &AtomicBool) -> bool {
+/// Sleeps until the deadline in steps.
+fn wait(deadline_ns: u64, signs: &Signs) -> Waited {
     loop {
-        if stop.load(Ordering::Relaxed) {
-            return false;
+        if signs.stop.load(Ordering::Relaxed) {
+            return Waited::Stopped;
+        }
+        if signs.burst.is_asked() {
+            return Waited::Burst;
         }
         let now = monotonic_ns();
         if now >= deadline_ns {
-            return true;
+            return Waited::Due;
         }
-        sleep_until(deadline_ns.min(now + LONGEST_SLEEP_NS));
+        let step = match signs.armed.load(Ordering::Relaxed) {
+            true => LONGEST_ARMED_SLEEP_NS,
+            false => LONGEST_SLEEP_NS,
+        };
+        sleep_until(deadline_ns.min(now + step));
     }
 }

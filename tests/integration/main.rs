@@ -17,6 +17,7 @@ mod mutation;
 mod reconcile;
 mod refusals;
 mod selection;
+mod service;
 mod sql_text;
 mod statistics;
 mod support;
