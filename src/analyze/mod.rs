@@ -3,7 +3,7 @@
 //! For: the ashtop-like report ([`report`]) with its filters, intervals ([`aas`]) and renderings
 //! ([`render`]), whose samples come as record batches; wait chains and final blockers ([`chains`]);
 //! the decision table of sessions, processes and the operating system ([`reconcile`]); the use of
-//! limits ([`resource_limit`]).
+//! limits ([`resource_limit`]); conditions on ticks, by which a recorder looks closer ([`trigger`]).
 //!
 //! Not for: drawing screens, reading files other than through `record`, reading memory.
 //!
@@ -22,6 +22,7 @@ pub mod resource_limit;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod trigger;
 mod value;
 
 pub use error::AnalyzeError;

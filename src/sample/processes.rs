@@ -12,7 +12,50 @@ use super::parallel::in_parallel;
 use crate::decode::processes::PROCESS_COLUMNS;
 use crate::decode::{Column, Decoder, Row};
 use crate::plan::Need;
-use crate::walk::Walker;
+use crate::walk::{Frame, Walker};
+
+/// Walks over all process slots in use, again and again.
+pub(super) struct ProcessReader {
+    pub(super) decoder: Decoder,
+    /// The rows of the last look.
+    pub(super) frame: Frame,
+    walker: Walker,
+    slots: usize,
+}
+
+impl ProcessReader {
+    /// Binds these columns.
+    ///
+    /// # Errors
+    /// When the blueprint lacks the process array, or live rows didn't prove it.
+    pub(super) fn new(
+        attachment: &Attachment,
+        columns: &[&'static Column],
+    ) -> Result<ProcessReader, AttachError> {
+        let mut needs: Vec<Need> = columns.iter().flat_map(|c| c.needs()).collect();
+        needs.sort_unstable();
+        needs.dedup();
+        let bound = attachment.bind_processes(&needs)?;
+        let slots = bound.rows.len();
+        let decoder = Decoder::new(&attachment.blueprint, &bound, columns);
+        let walker = Walker::of_state_objects(bound).ok_or_else(|| attachment.lacks_gate())?;
+        Ok(ProcessReader {
+            decoder,
+            frame: walker.frame(),
+            walker,
+            slots,
+        })
+    }
+
+    /// Reads all rows.
+    pub(super) fn look(&mut self) {
+        let start = monotonic_ns();
+        self.frame.mono_ns = start;
+        self.frame.wall_ns = wall_ns();
+        self.walker
+            .sweep(&mut self.frame, || monotonic_ns() - start);
+    }
+}
 
 /// All processes in use at one moment.
 #[derive(Clone, Debug)]
@@ -34,18 +77,14 @@ impl ProcessSnapshot {
     /// When the blueprint lacks the process array, or live rows didn't prove it.
     pub fn take(attachment: &Attachment) -> Result<ProcessSnapshot, AttachError> {
         let columns: Vec<&'static Column> = PROCESS_COLUMNS.iter().collect();
-        let mut needs: Vec<Need> = columns.iter().flat_map(|c| c.needs()).collect();
-        needs.sort_unstable();
-        needs.dedup();
-        let bound = attachment.bind_processes(&needs)?;
-        let slots = bound.rows.len();
-        let mut decoder = Decoder::new(&attachment.blueprint, &bound, &columns);
-        let mut walker = Walker::of_state_objects(bound).ok_or_else(|| attachment.lacks_gate())?;
-        let mut frame = walker.frame();
-        let start = monotonic_ns();
-        frame.mono_ns = start;
-        frame.wall_ns = wall_ns();
-        walker.sweep(&mut frame, || monotonic_ns() - start);
+        let mut reader = ProcessReader::new(attachment, &columns)?;
+        reader.look();
+        let ProcessReader {
+            mut decoder,
+            frame,
+            slots,
+            ..
+        } = reader;
         let rows: Vec<Row> = (0..frame.len()).map(|i| decoder.row(&frame, i)).collect();
         let decoder = &decoder;
         let object = |(): &mut (), row: &Row| {
