@@ -4,7 +4,8 @@
 //! ([`render`]), several groupings and timelines from one pass ([`survey`]), comparisons of two
 //! windows ([`compare`]); wait chains and final blockers ([`chains`]);
 //! the decision table of sessions, processes and the operating system ([`reconcile`]); the use of
-//! limits ([`resource_limit`]); activity by time and all that a page narrows by ([`cube`]).
+//! limits ([`resource_limit`]); activity by time and all that a page narrows by ([`cube`]);
+//! conditions on ticks, by which a recorder looks closer ([`trigger`]).
 //!
 //! Not for: drawing screens, reading files other than through `record`, reading memory.
 //!
@@ -32,6 +33,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
+pub mod trigger;
 mod value;
 mod variance;
 mod watched;

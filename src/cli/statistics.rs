@@ -17,6 +17,33 @@ use crate::sample::{Attachment, RowValues, Snapshot, StatisticTable};
 /// Unknown names that a message lists.
 const LISTED: usize = 5;
 
+/// The counters of these statistics.
+///
+/// # Errors
+/// A name that no statistic of the instance has.
+pub(super) fn statistic_plan(
+    attachment: &Attachment,
+    names: Vec<String>,
+) -> Result<StatisticPlan, Failure> {
+    compiled(attachment, &Asked::Names(names))
+}
+
+fn compiled(attachment: &Attachment, asked: &Asked) -> Result<StatisticPlan, Failure> {
+    let plan = StatisticPlan::compile(&attachment.blueprint, &attachment.accepted, asked);
+    plan.map_err(|unknown| {
+        let some: Vec<String> = unknown
+            .iter()
+            .take(LISTED)
+            .map(|n| format!("{n:?}"))
+            .collect();
+        let message = format!(
+            "no statistic {} in this release; --stats all lists those of its sessions",
+            some.join(", ")
+        );
+        Failure::new(Exit::Usage, message)
+    })
+}
+
 /// What `--stats` and `--session-io` ask for.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
@@ -65,19 +92,7 @@ impl Wanted {
             }
             None => Asked::Names(io.map(|c| c.statistic.to_owned()).collect()),
         };
-        let plan = StatisticPlan::compile(&attachment.blueprint, &attachment.accepted, &asked);
-        plan.map(Some).map_err(|unknown| {
-            let some: Vec<String> = unknown
-                .iter()
-                .take(LISTED)
-                .map(|n| format!("{n:?}"))
-                .collect();
-            let message = format!(
-                "no statistic {} in this release; --stats all lists those of its sessions",
-                some.join(", ")
-            );
-            Failure::new(Exit::Usage, message)
-        })
+        compiled(attachment, &asked).map(Some)
     }
 
     /// Adds the columns of `--session-io` to the sessions, and the reasons of those that can't be

@@ -196,6 +196,11 @@ impl HotFile {
         Ok(())
     }
 
+    /// Whether the stream was ended, even if its end isn't on disk yet.
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Ends the stream and makes it durable. Can be called again after an error.
     pub(super) fn finish(&mut self) -> Result<(), RecordError> {
         if !self.ended {

@@ -159,6 +159,20 @@ fn another_run_goes_on_in_the_same_recording() {
 }
 
 #[test]
+fn a_later_run_may_have_other_columns() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut recorder = Recorder::create(temp.path(), meta()).unwrap();
+    let whole = samples(&[sample(START_US, 1)]);
+    let narrow = whole.project(&[0, 1, 3]).unwrap();
+    recorder.write("samples", &whole).unwrap();
+    assert!(recorder.write("samples", &narrow).is_err());
+    recorder.begin_run(meta()).unwrap();
+    recorder.write("samples", &narrow).unwrap();
+    assert!(recorder.write("samples", &whole).is_err());
+    assert_eq!(recorder.close().unwrap().rows, 2);
+}
+
+#[test]
 fn files_of_past_hours_are_closed_without_another_row() {
     let temp = tempfile::tempdir().unwrap();
     let mut recorder = Recorder::create(temp.path(), meta()).unwrap();

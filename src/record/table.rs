@@ -46,7 +46,10 @@ struct Hot {
 
 impl Hot {
     fn takes(&self, chunk: &Chunk) -> bool {
-        self.hour_us == chunk.hour_us && Arc::ptr_eq(&self.meta, &chunk.meta)
+        // one that was ended and found no room for its end takes nothing more
+        !self.file.is_ended()
+            && self.hour_us == chunk.hour_us
+            && Arc::ptr_eq(&self.meta, &chunk.meta)
     }
 }
 
@@ -58,42 +61,14 @@ pub(super) struct Table {
     pending: Vec<Chunk>,
     schema: SchemaRef,
     time_index: usize,
+    /// The run whose rows came last.
+    meta: Option<Arc<RecordingMeta>>,
     hot: Option<Hot>,
 }
 
 impl Table {
     pub(super) fn new(name: &str, schema: SchemaRef) -> Result<Table, RecordError> {
-        let plain = !name.is_empty()
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        if !plain {
-            return Err(RecordError::schema(
-                name,
-                "a table's name has only a-z, 0-9 and _",
-            ));
-        }
-        let time_index = schema
-            .index_of(TIME_COLUMN)
-            .map_err(|_| RecordError::schema(name, format!("it has no column {TIME_COLUMN}")))?;
-        let time_type = schema.field(time_index).data_type();
-        if !matches!(
-            time_type,
-            DataType::Timestamp(TimeUnit::Microsecond, Some(_))
-        ) {
-            return Err(RecordError::schema(
-                name,
-                format!("{TIME_COLUMN} is {time_type}, Timestamp(µs, \"+00:00\") expected"),
-            ));
-        }
-        if let Some(field) = schema.fields().iter().find(|f| !storable(f.data_type())) {
-            let detail = format!(
-                "column {} has type {}; only flat columns are recorded",
-                field.name(),
-                field.data_type()
-            );
-            return Err(RecordError::schema(name, detail));
-        }
+        let time_index = checked(name, &schema)?;
         Ok(Table {
             name: name.to_owned(),
             pending_rows: 0,
@@ -101,6 +76,7 @@ impl Table {
             pending: Vec::new(),
             schema,
             time_index,
+            meta: None,
             hot: None,
         })
     }
@@ -118,6 +94,12 @@ impl Table {
         batch: &RecordBatch,
         meta: &Arc<RecordingMeta>,
     ) -> Result<(), RecordError> {
+        let same_run = self.meta.as_ref().is_none_or(|own| Arc::ptr_eq(own, meta));
+        if !same_run {
+            // another run may know more or less of the instance
+            self.time_index = checked(&self.name, batch.schema_ref())?;
+            self.schema = batch.schema();
+        }
         if batch.schema_ref().fields() != self.schema.fields() {
             return Err(RecordError::schema(
                 &self.name,
@@ -133,6 +115,7 @@ impl Table {
                 format!("{TIME_COLUMN} is null in a row"),
             ));
         }
+        self.meta = Some(Arc::clone(meta));
         let times = times.values();
         let mut start = 0;
         while start < times.len() {
@@ -234,7 +217,7 @@ impl Table {
             match File::options().write(true).create_new(true).open(&path) {
                 // Asked only now that the name is ours: the closer may just have closed it.
                 Ok(file) if !path.with_extension(CLOSED).exists() => {
-                    let schema = Arc::clone(&self.schema);
+                    let schema = first.batch.schema();
                     return HotFile::start(file, path, schema, meta.stamp());
                 }
                 Ok(_) => fs::remove_file(&path).map_err(|e| RecordError::io(&path, e))?,
@@ -251,4 +234,40 @@ impl Table {
         }
         Err(RecordError::schema(&self.name, "no free file name"))
     }
+}
+
+/// Where the time of a row is; names and types must be such as can be recorded.
+fn checked(name: &str, schema: &SchemaRef) -> Result<usize, RecordError> {
+    let plain = !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if !plain {
+        return Err(RecordError::schema(
+            name,
+            "a table's name has only a-z, 0-9 and _",
+        ));
+    }
+    let time_index = schema
+        .index_of(TIME_COLUMN)
+        .map_err(|_| RecordError::schema(name, format!("it has no column {TIME_COLUMN}")))?;
+    let time_type = schema.field(time_index).data_type();
+    if !matches!(
+        time_type,
+        DataType::Timestamp(TimeUnit::Microsecond, Some(_))
+    ) {
+        return Err(RecordError::schema(
+            name,
+            format!("{TIME_COLUMN} is {time_type}, Timestamp(µs, \"+00:00\") expected"),
+        ));
+    }
+    if let Some(field) = schema.fields().iter().find(|f| !storable(f.data_type())) {
+        let detail = format!(
+            "column {} has type {}; only flat columns are recorded",
+            field.name(),
+            field.data_type()
+        );
+        return Err(RecordError::schema(name, detail));
+    }
+    Ok(time_index)
 }

@@ -21,6 +21,7 @@ pub mod rows;
 pub mod sampler;
 pub mod shown;
 pub mod slots;
+pub mod slow;
 pub mod snapshot;
 pub mod sql_texts;
 pub mod statistics;

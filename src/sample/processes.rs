@@ -12,7 +12,49 @@ use super::shown::{Names, RowValues};
 use crate::decode::processes::PROCESS_COLUMNS;
 use crate::decode::{Column, Decoder, Row};
 use crate::plan::Need;
-use crate::walk::Walker;
+use crate::walk::{Frame, Walker};
+
+/// Walks over all process slots in use, again and again.
+pub(super) struct ProcessReader {
+    pub(super) decoder: Decoder,
+    /// The rows of the last look.
+    pub(super) frame: Frame,
+    walker: Walker,
+    slots: usize,
+}
+
+impl ProcessReader {
+    /// Binds these columns.
+    ///
+    /// # Errors
+    /// When the blueprint lacks the process array, or live rows didn't prove it.
+    pub(super) fn new(
+        attachment: &Attachment,
+        columns: &[&'static Column],
+    ) -> Result<ProcessReader, AttachError> {
+        let mut needs: Vec<Need> = columns.iter().flat_map(|c| c.needs()).collect();
+        needs.sort_unstable();
+        needs.dedup();
+        let bound = attachment.bind_processes(&needs)?;
+        let slots = bound.rows.len();
+        let decoder = Decoder::new(&attachment.blueprint, &bound, columns);
+        let walker = Walker::of_state_objects(bound).ok_or_else(|| attachment.lacks_gate())?;
+        Ok(ProcessReader {
+            decoder,
+            frame: walker.frame(),
+            walker,
+            slots,
+        })
+    }
+
+    /// Reads all rows, at the time that these clocks show ([`Attachment::clocks`]).
+    pub(super) fn look(&mut self, clocks: (u64, i64)) {
+        let start = monotonic_ns();
+        (self.frame.mono_ns, self.frame.wall_ns) = clocks;
+        self.walker
+            .sweep(&mut self.frame, || monotonic_ns() - start);
+    }
+}
 
 /// Room in each process for columns that are added later.
 const EXTRA: usize = 8;
@@ -37,17 +79,14 @@ impl ProcessSnapshot {
     /// When the blueprint lacks the process array, or live rows didn't prove it.
     pub fn take(attachment: &Attachment) -> Result<ProcessSnapshot, AttachError> {
         let columns: Vec<&'static Column> = PROCESS_COLUMNS.iter().collect();
-        let mut needs: Vec<Need> = columns.iter().flat_map(|c| c.needs()).collect();
-        needs.sort_unstable();
-        needs.dedup();
-        let bound = attachment.bind_processes(&needs)?;
-        let slots = bound.rows.len();
-        let mut decoder = Decoder::new(&attachment.blueprint, &bound, &columns);
-        let mut walker = Walker::of_state_objects(bound).ok_or_else(|| attachment.lacks_gate())?;
-        let mut frame = walker.frame();
-        let start = monotonic_ns();
-        (frame.mono_ns, frame.wall_ns) = attachment.clocks();
-        walker.sweep(&mut frame, || monotonic_ns() - start);
+        let mut reader = ProcessReader::new(attachment, &columns)?;
+        reader.look(attachment.clocks());
+        let ProcessReader {
+            mut decoder,
+            frame,
+            slots,
+            ..
+        } = reader;
         let rows: Vec<Row> = (0..frame.len()).map(|i| decoder.row(&frame, i)).collect();
         let decoder = &decoder;
         let names = Names::new(columns.iter().map(|c| c.name.to_owned()));

@@ -26,7 +26,7 @@ pub(super) fn text_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-fn data_type(kind: Kind) -> DataType {
+pub(super) fn data_type(kind: Kind) -> DataType {
     match kind {
         Kind::U32 => DataType::UInt32,
         Kind::U64 => DataType::UInt64,
@@ -37,7 +37,8 @@ fn data_type(kind: Kind) -> DataType {
     }
 }
 
-enum Builder {
+/// Collects one column's values.
+pub(super) enum Builder {
     U32(UInt32Builder),
     U64(UInt64Builder),
     I64(Int64Builder),
@@ -47,7 +48,7 @@ enum Builder {
 }
 
 impl Builder {
-    fn new(kind: Kind) -> Builder {
+    pub(super) fn new(kind: Kind) -> Builder {
         match kind {
             Kind::U32 => Builder::U32(UInt32Builder::new()),
             Kind::U64 => Builder::U64(UInt64Builder::new()),
@@ -58,7 +59,7 @@ impl Builder {
         }
     }
 
-    fn append(&mut self, value: &Value<'_>) {
+    pub(super) fn append(&mut self, value: &Value<'_>) {
         match (self, value) {
             (Builder::U32(b), Value::Uint(n)) => b.append_option(u32::try_from(*n).ok()),
             (Builder::U32(b), _) => b.append_null(),
@@ -77,7 +78,7 @@ impl Builder {
         }
     }
 
-    fn finish(&mut self) -> ArrayRef {
+    pub(super) fn finish(&mut self) -> ArrayRef {
         match self {
             Builder::U32(b) => Arc::new(b.finish()),
             Builder::U64(b) => Arc::new(b.finish()),

@@ -4,9 +4,11 @@
 
 use super::super::Failure;
 use super::super::args::RecordArgs;
+use super::burst::Bursts;
 use crate::decode::Decoder;
 use crate::decode::columns::{needs_of, sample_columns};
 use crate::decode::needs::PREVIOUS_SQL_NEEDS;
+use crate::sample::slow::SlowOptions;
 use crate::sample::sql_texts::NO_TEXTS;
 use crate::sample::{Attachment, Owners, SampleRows, SqlTexts};
 use crate::walk::{Frame, Select, Walker};
@@ -17,6 +19,8 @@ pub(super) struct Feed {
     pub(super) decoder: Decoder,
     pub(super) texts: Option<SqlTexts>,
     pub(super) attachment: Attachment,
+    pub(super) bursts: Option<Bursts>,
+    pub(super) slow: SlowOptions,
     owners: Owners,
 }
 
@@ -24,6 +28,7 @@ impl Feed {
     /// Binds what is recorded, and gives the walker that copies it.
     pub(super) fn of(args: &RecordArgs, attachment: Attachment) -> Result<(Feed, Walker), Failure> {
         let columns = sample_columns();
+        let slow = args.service.slow(&attachment)?;
         let form = args.sql_text.form();
         let mut needs = needs_of(&columns);
         needs.extend(PREVIOUS_SQL_NEEDS.iter().filter(|_| form.is_some()));
@@ -53,6 +58,8 @@ impl Feed {
             decoder,
             texts,
             attachment,
+            bursts: None,
+            slow,
             owners,
         };
         Ok((feed, walker))

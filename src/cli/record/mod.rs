@@ -4,6 +4,7 @@
 //! whatever happens meanwhile: a full disk, a stepped clock, an instance that goes and comes back.
 //! Not for: the files themselves (`record`) or the samples (`sample`). Callers: `cli`.
 
+mod burst;
 mod disk;
 mod feed;
 mod life;

@@ -6,9 +6,14 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 
+use super::super::Failure;
 use super::super::args::RecordArgs;
-use super::super::quantities::{age, bytes, duration};
+use super::super::quantities::{age, bytes, duration, duration_or_zero, rate};
+use super::super::statistics::statistic_plan;
+use crate::analyze::trigger::{Expression, Trigger, TriggerError, parse};
+use crate::decode::columns::sample_columns;
 use crate::record::{RecorderOptions, RecordingMeta, Retention};
+use crate::sample::slow::SlowOptions;
 use crate::sample::{Attachment, TextForm};
 
 /// Arguments of `record` for long runs.
@@ -32,9 +37,110 @@ pub struct ServiceArgs {
     /// Wait for the instance if it isn't there, and again whenever it goes away
     #[arg(long)]
     pub follow: bool,
+    /// Sample faster for a while when this holds: 'active > 50', 'aas(wait_class=Concurrency) > 10 or count("event=enq: TX%") >= 5', 'missed > 0'
+    #[arg(long, value_name = "EXPR", value_parser = trigger)]
+    pub trigger: Option<Expression>,
+    /// How fast and how long then; the minute before, one look a second at all sessions, idle ones too, is kept in up to 64 MiB of memory and written as table preceding
+    #[arg(long, value_name = "HZ:TIME", value_parser = burst, default_value = "1000:5s")]
+    pub burst: (f64, Duration),
+    /// Time from the begin of a burst to that of the next, while the trigger holds or again
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1m")]
+    pub burst_every: Duration,
+    /// Session statistics in the table stats, names comma-separated, or none; what accounting for cost needs by default
+    #[arg(long, value_delimiter = ',', value_name = "NAMES|none")]
+    pub stats: Vec<String>,
+    /// How often they are read
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "15s")]
+    pub stats_every: Duration,
+    /// How often processes are read for the table processes; 0: never
+    #[arg(long, value_name = "TIME", value_parser = duration_or_zero, default_value = "1m")]
+    pub processes_every: Duration,
+}
+
+/// Statistics that accounting for cost needs, by their names in V$STATNAME (Oracle Database Reference,
+/// Statistics Descriptions).
+const COST_STATISTICS: [&str; 14] = [
+    "CPU used by this session",
+    "DB time",
+    "session logical reads",
+    "physical reads",
+    "physical read total bytes",
+    "physical write total bytes",
+    "redo size",
+    "user calls",
+    "user commits",
+    "execute count",
+    "temp space allocated (bytes)",
+    "session pga memory",
+    "bytes sent via SQL*Net to client",
+    "bytes received via SQL*Net from client",
+];
+
+/// What is done when.
+#[derive(Clone, Debug)]
+pub(super) struct Burst {
+    pub(super) trigger: Expression,
+    pub(super) rate_hz: f64,
+    pub(super) length: Duration,
+    pub(super) every: Duration,
+}
+
+/// A trigger of columns that recordings have.
+fn trigger(text: &str) -> Result<Expression, TriggerError> {
+    let expression = parse(text)?;
+    Trigger::bind(&expression, &sample_columns())?;
+    Ok(expression)
+}
+
+/// A rate and a time: `1000:5s`.
+fn burst(text: &str) -> Result<(f64, Duration), String> {
+    let (hz, time) = text
+        .split_once(':')
+        .ok_or("a burst is a rate and a time like 1000:5s")?;
+    Ok((rate(hz)?, duration(time)?))
 }
 
 impl ServiceArgs {
+    /// The trigger, if there is one.
+    pub(super) fn burst(&self) -> Option<Burst> {
+        let (rate_hz, length) = self.burst;
+        self.trigger.clone().map(|trigger| Burst {
+            trigger,
+            rate_hz,
+            length,
+            every: self.burst_every,
+        })
+    }
+
+    /// What is read seldom of this instance.
+    ///
+    /// # Errors
+    /// A statistic that was asked for and that it doesn't have.
+    pub(super) fn slow(&self, attachment: &Attachment) -> Result<SlowOptions, Failure> {
+        let known = &attachment.blueprint.dictionaries.statistics;
+        let names: Vec<String> = match self.stats.as_slice() {
+            [] => {
+                let all = COST_STATISTICS.iter().map(|n| (*n).to_owned());
+                // a release that lacks one is recorded without
+                all.filter(|n| known.iter().any(|s| s.name == *n)).collect()
+            }
+            [none] if none.eq_ignore_ascii_case("none") => Vec::new(),
+            given => given.iter().map(|n| n.trim().to_owned()).collect(),
+        };
+        let statistics = match names.is_empty() {
+            true => None,
+            false => Some(statistic_plan(attachment, names)?),
+        };
+        let every = self.stats_every;
+        let processes = Some(self.processes_every).filter(|every| !every.is_zero());
+        Ok(SlowOptions {
+            statistics: statistics
+                .filter(|plan| !plan.counters.is_empty())
+                .map(|plan| (plan, every)),
+            processes,
+        })
+    }
+
     /// How files are written.
     pub(super) fn recorder_options(&self) -> RecorderOptions {
         RecorderOptions {

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::super::args::RecordArgs;
 use super::super::{Exit, Failure};
+use super::burst::Bursts;
 use super::feed::Feed;
 use super::life::{Signals, watch};
 use super::notify::Seat;
 use super::summary::{self, Progress};
 use super::writer::Writer;
+use crate::sample::slow::SlowTables;
 use crate::sample::{
     Attachment, Ended, EventKind, RunStats, Sampler, SamplerOptions, Source, TextStats,
 };
@@ -105,10 +107,15 @@ fn sample(
     };
     let sampler = Sampler::start(walker, options)?;
     let stop = sampler.stop_flag();
+    if let Some(burst) = writer.service().burst() {
+        let control = sampler.burst_control();
+        feed.bursts = Some(Bursts::of(&feed.attachment, &burst, control)?);
+    }
+    let mut slow = SlowTables::start(&feed.attachment, feed.slow.clone())?;
     let watch = watch(&feed.attachment, stop.clone(), signals.stop.clone())?;
     seat.ready();
     seat.status(|| writer.status(), true);
-    writer.consume(&mut feed, &sampler, (signals, seat));
+    writer.consume(&mut feed, &sampler, &mut slow, (signals, seat));
     let (stats, ended) = sampler
         .join()
         .ok_or_else(|| Failure::new(Exit::Damaged, "the sampling thread died; this is a defect"))?;

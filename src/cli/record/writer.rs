@@ -10,15 +10,17 @@ use crossbeam_channel::RecvTimeoutError;
 
 use super::super::Failure;
 use super::super::args::RecordArgs;
+use super::burst::Judged;
 use super::disk::Disk;
 use super::feed::Feed;
 use super::life::Signals;
 use super::notify::Seat;
-use super::options;
+use super::options::{self, ServiceArgs};
 use super::summary::Progress;
 use crate::record::{Note, RecordError, RecordErrorKind, Recorder, Summary};
 use crate::sample::recorder_events::event_batch;
 use crate::sample::rows::statement_batch;
+use crate::sample::slow::{SlowBatch, SlowTables};
 use crate::sample::{ClockWatch, EventKind, Jitter, RecorderEvent, Sampler};
 use crate::walk::Frame;
 
@@ -32,6 +34,8 @@ const PAST_HOURS_EVERY: Duration = Duration::from_secs(10);
 const DISTRUST_STEP: Duration = Duration::from_secs(3600);
 /// Events that wait for room; more are forgotten.
 const MAX_EVENTS: usize = 10_000;
+/// Batches of other tables that wait for room; more are left out.
+const MAX_QUEUE: usize = 128;
 /// Without a frame for so long, and for some periods, the sampler doesn't make progress.
 const QUIET: Duration = Duration::from_secs(5);
 
@@ -63,6 +67,10 @@ pub(super) struct Writer<'a> {
     written: Written,
     batched: Instant,
     looked_for_past: Instant,
+    /// All files are to be closed.
+    rotating: bool,
+    /// Rows of other tables that wait for the next write.
+    queue: Vec<SlowBatch>,
 }
 
 impl<'a> Writer<'a> {
@@ -88,6 +96,8 @@ impl<'a> Writer<'a> {
             written: Written::default(),
             batched: Instant::now(),
             looked_for_past: Instant::now(),
+            rotating: false,
+            queue: Vec::new(),
         };
         // so that no tick is ever written before its samples
         let none = arrow::array::RecordBatch::new_empty(feed.rows.schema());
@@ -136,6 +146,7 @@ impl<'a> Writer<'a> {
         &mut self,
         feed: &mut Feed,
         sampler: &Sampler,
+        slow: &mut SlowTables,
         (signals, seat): (&Signals, &Seat),
     ) {
         let stop = sampler.stop_flag();
@@ -152,18 +163,48 @@ impl<'a> Writer<'a> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if feed.rows.len() >= BATCH_ROWS || self.batch_is_due() {
+                self.queue(slow.batches.try_iter());
                 self.write(Some(feed));
                 seat.status(|| self.status(), false);
             }
             if signals.rotate.swap(false, Ordering::Relaxed) {
-                self.rotate(feed);
+                self.event(EventKind::Rotated, "SIGHUP");
+                self.rotating = true;
+                self.write(Some(feed));
             }
             if last_frame.elapsed() < quiet {
                 seat.progress();
             }
             self.stop_if_failed(&stop);
         }
+        self.queue(slow.finish().into_iter());
         self.write(Some(feed));
+    }
+
+    /// Takes rows of other tables; while there is no room, only so many.
+    fn queue(&mut self, batches: impl Iterator<Item = SlowBatch>) {
+        let room = MAX_QUEUE.saturating_sub(self.queue.len());
+        self.queue.extend(batches.take(room));
+    }
+
+    fn judge(&mut self, feed: &mut Feed, frame: &Frame) {
+        let Some(bursts) = &mut feed.bursts else {
+            return;
+        };
+        match bursts.look(frame, &mut feed.decoder) {
+            Judged::Calm => {}
+            Judged::Begun(why) => {
+                let looks = bursts.take_preceding();
+                self.queue(looks.into_iter().map(|look| ("preceding", look)));
+                self.event(EventKind::BurstBegun, why);
+            }
+            Judged::Ended(ticks) => {
+                self.event(
+                    EventKind::BurstEnded,
+                    format!("{ticks} ticks since it began"),
+                );
+            }
+        }
     }
 
     fn stop_if_failed(&self, stop: &AtomicBool) {
@@ -204,6 +245,7 @@ impl<'a> Writer<'a> {
                 self.recorder.distrust_clock(DISTRUST_STEP);
             }
         }
+        self.judge(feed, frame);
         feed.take(frame);
         self.taken.ticks += 1;
         self.taken.rows += frame.len() as u64;
@@ -231,6 +273,7 @@ impl<'a> Writer<'a> {
             }
             Err(error) => self.failed = Some(error.into()),
         }
+        self.rotate_if_asked();
     }
 
     /// True: everything taken so far is flushed.
@@ -258,6 +301,9 @@ impl<'a> Writer<'a> {
             }
         } else {
             room?;
+        }
+        for (table, batch) in std::mem::take(&mut self.queue) {
+            self.recorder.write(table, &batch)?;
         }
         self.write_events()?;
         self.close_past_hours()?;
@@ -301,11 +347,13 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn rotate(&mut self, feed: &mut Feed) {
-        self.event(EventKind::Rotated, "SIGHUP");
-        self.write(Some(feed));
+    /// Closes all files if that was asked for; while there is no room, with a later write.
+    fn rotate_if_asked(&mut self) {
+        if !self.rotating || self.failed.is_some() {
+            return;
+        }
         match self.recorder.rotate() {
-            Ok(()) => {}
+            Ok(()) => self.rotating = false,
             Err(error) if error.kind() == RecordErrorKind::DiskFull => {
                 if let Some(event) = self.disk.full(&error.to_string()) {
                     self.note(event);
@@ -313,6 +361,11 @@ impl<'a> Writer<'a> {
             }
             Err(error) => self.failed = Some(error.into()),
         }
+    }
+
+    /// The options of a long run.
+    pub(super) fn service(&self) -> &'a ServiceArgs {
+        &self.args.service
     }
 
     /// Ticks per second while there is no burst.

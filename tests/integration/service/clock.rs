@@ -154,8 +154,9 @@ fn steps_over_ends_of_hours_lose_nothing_and_are_told() {
     // weights are of the monotonic clock: they cover the run whatever the other one shows
     let span = held.ticks.last_key_value().unwrap().0 - held.ticks.first_key_value().unwrap().0;
     let weights: u64 = held.ticks.values().map(|t| t.1 * 1000).sum();
+    // but for the last tick's lateness, and not by hours
     assert!(
-        weights.abs_diff(span) < 30_000_000,
+        weights.abs_diff(span) < 1_000_000_000,
         "{weights} against {span}"
     );
     // every file holds rows of its own hour only, so that a window finds all rows of it

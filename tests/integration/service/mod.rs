@@ -13,7 +13,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{TimestampMicrosecondType, UInt32Type};
@@ -25,7 +25,7 @@ use crate::mutation::{batches, texts, u32s, u64s};
 use crate::support::{Sim, program, sgascope};
 
 /// Generous: for a machine that does much else.
-pub const LIMIT: Duration = Duration::from_secs(120);
+pub const LIMIT: Duration = Duration::from_secs(180);
 
 /// A recorder that runs with `-f jsonl`.
 pub struct Recording {
@@ -78,8 +78,11 @@ impl Recording {
 
     /// Waits for a line that fulfils a condition, and gives it.
     pub fn wait(&mut self, what: &str, mut holds: impl FnMut(&Value) -> bool) -> Value {
+        let end = Instant::now() + LIMIT;
         loop {
-            let line = self.lines.recv_timeout(LIMIT);
+            let line = self
+                .lines
+                .recv_timeout(end.saturating_duration_since(Instant::now()));
             let line = line.unwrap_or_else(|e| {
                 let mut said = String::new();
                 let _ = self.child.kill();
@@ -147,11 +150,14 @@ impl Drop for Recording {
     }
 }
 
+/// Number, weight in µs, rows that it should have, dropped, missed, late in µs.
+pub type Tick = (u64, u64, u32, u32, u32, u32);
+
 /// What a recording holds, tick by tick; a tick is known by its monotonic time.
 #[derive(Default, Debug)]
 pub struct Held {
-    /// Monotonic ns to (number, weight in µs, rows that it should have, dropped, missed).
-    pub ticks: BTreeMap<u64, (u64, u64, u32, u32, u32)>,
+    /// By monotonic ns.
+    pub ticks: BTreeMap<u64, Tick>,
     /// Rows of `samples` by number and time of their tick.
     pub rows: HashMap<(u64, i64), u32>,
 }
@@ -170,6 +176,7 @@ impl Held {
                     u32s(&batch, "rows_emitted")[i],
                     u32s(&batch, "dropped")[i],
                     u32s(&batch, "missed")[i],
+                    u32s(&batch, "late_us")[i],
                 );
                 let mono = u64s(&batch, "mono_ns")[i];
                 let before = held.ticks.insert(mono, tick);
@@ -213,14 +220,17 @@ pub fn scanned(dir: &Path, table: &str, options: &ScanOptions) -> Vec<RecordBatc
     }
 }
 
-/// The recorder's events: kind, detail, ticks lost.
+/// The recorder's events in the order in which they happened: kind and detail.
 pub fn events(dir: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for batch in batches(dir, "events") {
+        let times = u64s(&batch, "mono_ns").iter();
         let kinds = texts(&batch, "kind").into_iter().flatten();
-        found.extend(kinds.zip(texts(&batch, "detail").into_iter().flatten()));
+        let details = texts(&batch, "detail").into_iter().flatten();
+        found.extend(times.copied().zip(kinds.zip(details)));
     }
-    found
+    found.sort();
+    found.into_iter().map(|(_, event)| event).collect()
 }
 
 /// Kinds of the recorder's events.
