@@ -15,6 +15,8 @@ pub mod chains;
 mod columns;
 pub mod compare;
 pub mod compare_render;
+#[cfg(test)]
+mod compare_tests;
 mod condition;
 mod distinct;
 mod error;
@@ -31,8 +33,12 @@ mod table;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
+#[cfg(test)]
+mod truth_tests;
 mod value;
 mod variance;
+#[cfg(test)]
+mod variance_tests;
 mod watched;
 
 pub use error::AnalyzeError;
