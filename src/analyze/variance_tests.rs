@@ -124,14 +124,14 @@ const REGIMES: [Regime; 6] = [
     },
 ];
 
-/// 200 sessions in six regimes are looked at in 800 windows of each.
+/// Ten or twenty sessions of each of six regimes are looked at in 600 windows of two minutes each.
 #[test]
 fn intervals_of_95_percent_hold_the_truth_in_93_to_97_percent_of_windows() {
     for (number, regime) in REGIMES.iter().enumerate() {
         let mut random = Random::new(number as u64 + 1);
         let (mut held, mut windows) = (0, 0);
-        for _ in 0..800 {
-            if let Some((truth, low, high)) = window(regime, 600, &mut random) {
+        for _ in 0..600 {
+            if let Some((truth, low, high)) = window(regime, 1_200, &mut random) {
                 windows += 1;
                 held += i32::from(low <= truth && truth <= high);
             }
