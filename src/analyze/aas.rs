@@ -57,7 +57,7 @@ mod tests {
             "{one:?}"
         );
         let hundred = interval(10_000_000, 1e12, 100_000).unwrap();
-        assert!((hundred.low - 82.22).abs() < 5e-3 && (hundred.high - 121.62).abs() < 5e-3);
+        assert!((hundred.low - 82.227).abs() < 5e-4 && (hundred.high - 121.614).abs() < 5e-4);
         assert_eq!(hundred.std_error, 10.0);
     }
 

@@ -16,6 +16,8 @@ pub mod chains;
 mod columns;
 pub mod compare;
 pub mod compare_render;
+#[cfg(test)]
+mod compare_tests;
 mod condition;
 pub mod cube;
 mod distinct;
@@ -34,8 +36,12 @@ mod table;
 mod tests;
 pub mod timeline;
 pub mod trigger;
+#[cfg(test)]
+mod truth_tests;
 mod value;
 mod variance;
+#[cfg(test)]
+mod variance_tests;
 mod watched;
 
 pub use error::AnalyzeError;

@@ -14,7 +14,7 @@ use super::*;
 use crate::record::testing::*;
 use crate::record::{Reader, Recorder};
 
-fn options(groups: &[&str]) -> ReportOptions {
+pub(super) fn options(groups: &[&str]) -> ReportOptions {
     ReportOptions {
         groups: groups.iter().map(|g| (*g).to_owned()).collect(),
         ..ReportOptions::default()
@@ -48,7 +48,7 @@ fn tick(number: u64, weight_us: u64) -> Tick {
     }
 }
 
-fn sample(number: u64, sid: u32, event: Option<&str>) -> Sample {
+pub(super) fn sample(number: u64, sid: u32, event: Option<&str>) -> Sample {
     Sample {
         tick: number,
         time_us: START_US + number as i64 * 100_000,

@@ -11,7 +11,7 @@
 //! tells nothing of `V`, but neighbours do (successive differences: Wolter, Introduction to
 //! Variance Estimation, 2nd ed. 2007, ch. 8): `(y - y')²/2` of two ticks that jitter brought closer
 //! than half a period (a third of one on average, as two random moments of one period are) has `V`
-//! as its expectation. Where few such pairs saw the group, all neighbours and next neighbours help
+//! as its expectation. Where few such pairs differ, all neighbours and next neighbours help
 //! out: for any mixture of states that begin and end at random, the variance grows ever slower with
 //! distance, so what the line through both says for a third of a period is at least `V`.
 
@@ -36,8 +36,8 @@ impl Looks {
 pub(super) struct Spread {
     /// Over neighbours closer than half a period.
     pub(super) near: u128,
-    /// Such neighbours of which at least one saw the group.
-    pub(super) near_seen: u64,
+    /// Such neighbours that differ.
+    pub(super) near_differing: u64,
     /// Over all neighbours.
     pub(super) next: u128,
     /// Over ticks with one between them.
@@ -47,7 +47,7 @@ pub(super) struct Spread {
 impl Spread {
     pub(super) fn absorb(&mut self, other: &Spread) {
         self.near += other.near;
-        self.near_seen += other.near_seen;
+        self.near_differing += other.near_differing;
         self.next += other.next;
         self.second += other.second;
     }
@@ -122,7 +122,7 @@ impl Spread {
                 self.next += squared;
                 if is_near(ticks[a], ticks[b]) {
                     self.near += squared;
-                    self.near_seen += 1;
+                    self.near_differing += u64::from(squared > 0);
                 }
             }
             _ => self.second += squared,
@@ -198,8 +198,8 @@ impl Design {
         let within = match self.near {
             0 => line,
             near => {
-                let seen = spread.near_seen as f64;
-                (seen * mean(spread.near, near) + FEW_PAIRS * line) / (seen + FEW_PAIRS)
+                let pairs = spread.near_differing as f64;
+                (pairs * mean(spread.near, near) + FEW_PAIRS * line) / (pairs + FEW_PAIRS)
             }
         };
         Some(within * self.own as f64)

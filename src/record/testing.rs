@@ -225,6 +225,28 @@ pub(crate) fn meta() -> RecordingMeta {
     }
 }
 
+/// SplitMix64, so that a case can be made again from its seed.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// From 0 up to 1, without 1.
+    pub(crate) fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
 /// Random ticks of random samples, 100 ms apart, from [`START_US`].
 pub(crate) fn any_ticks(ticks: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Vec<Sample>>> {
     let sample = (

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accuracy;
+mod big;
 mod chains;
 mod columns;
 mod corruption;
@@ -16,6 +17,7 @@ mod invariants;
 mod mutation;
 mod reconcile;
 mod refusals;
+mod report;
 mod selection;
 mod service;
 mod sql_text;
