@@ -27,8 +27,8 @@ pub fn pause_with_statements(sim: &Sim) {
         sim.pause();
         let expected = sim.json_file("expected.json");
         let sessions = expected["sessions"].as_array().unwrap();
-        let running = sessions.iter().filter(|s| s["sql_id"].is_string()).count();
-        if running >= 3 {
+        let runs = |s: &&Value| s["sql_id"].is_string() && s["status"] == "ACTIVE";
+        if sessions.iter().filter(runs).count() >= 3 {
             return;
         }
         assert!(
@@ -91,8 +91,10 @@ fn same(before: &Value, image: &Value, after: &Value) -> usize {
             assert_eq!(row.len(), image.as_object().unwrap().len());
             for (column, value) in row {
                 let (shown, later) = (&image[column], &after[column]);
+                // a process of the operating system never pauses
+                let moves = column == "os_state";
                 assert!(
-                    between(value, shown, later),
+                    moves || between(value, shown, later),
                     "{part}.{column}: {shown}, not {value} to {later} in {before}"
                 );
                 values += 1;
@@ -228,7 +230,7 @@ fn of_its_moment(sid: &str, release: &str, memory: &str) {
         rows.iter().filter_map(|r| r[name].as_u64()).collect()
     };
     let shown = sids(image["sessions"].as_array().unwrap(), "sid");
-    assert!(rows.len() > 5 && sids(rows, "session_id").is_subset(&shown));
+    assert!(!rows.is_empty() && sids(rows, "session_id").is_subset(&shown));
     assert!(rows.iter().all(|r| r["total_seconds"] == 1.0));
 
     let show = sgascope(["blueprint", "show", "--image", text(&path)]);
@@ -330,7 +332,18 @@ fn all_kinds_of_images_say_the_same() {
         let source = ["--image", text(path), given[0], given[1]];
         assert_eq!(without_clock(dump(&source, &asked)), live, "{path:?}");
     }
-    assert!(fs::metadata(&sparse).unwrap().len() < fs::metadata(&full).unwrap().len());
+    let bytes = |path: &Path| -> u64 {
+        let image = ImageSpace::open(path).unwrap();
+        image.captured().map(|(_, len)| len).sum()
+    };
+    let all: u64 = ImageSpace::open(&full)
+        .unwrap()
+        .regions()
+        .iter()
+        .map(|r| r.len)
+        .sum();
+    assert_eq!(bytes(&full), all);
+    assert!(bytes(&sparse) < all);
     // calibration finds the arrays in a sparse image as in memory
     let calibrate = |source: &[&str]| {
         let mut args = vec!["blueprint", "calibrate", "--rounds", "1", "-f", "json"];
@@ -630,12 +643,13 @@ fn texts_are_left_out_when_asked() {
     ]);
     assert!(output.status.success(), "{:?}", end(&output));
     assert_eq!(content(&to), BTreeMap::from([page]));
+    let no = sim.file("no.img");
     let nothing = [
         "image",
         "slice",
         text(&from),
         "-o",
-        text(&sim.file("no.img")),
+        text(&no),
         "--range",
         "0x10:16",
     ];
