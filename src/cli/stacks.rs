@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use super::Failure;
 use super::args::StackArgs;
-use super::{Exit, Failure};
 use crate::analyze::{Grouping, ReportTable};
 use crate::export::{Stacks, flame, speedscope, stacks};
 use crate::filter::column_name;
@@ -70,6 +70,6 @@ pub fn write(args: &StackArgs, table: &ReportTable, recording: &str) -> Result<(
 fn file(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text).map_err(|error| {
         let message = format!("{}: can't be written: {error}", path.display());
-        Failure::new(Exit::Usage, message)
+        Failure::new(Failure::from(error).exit, message)
     })
 }

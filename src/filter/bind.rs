@@ -323,7 +323,7 @@ impl Tree {
             Tree::Test(test) => each(test, out),
             Tree::Not(part) => {
                 part.fold(out, each)?;
-                out.iter_mut().for_each(|truth| *truth = truth.not());
+                out.iter_mut().for_each(|truth| *truth = !*truth);
                 Ok(())
             }
             Tree::And(parts) => joined(parts, out, each, Truth::True, Truth::min),

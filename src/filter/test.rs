@@ -17,16 +17,20 @@ pub enum Truth {
     True,
 }
 
-impl Truth {
-    /// NOT.
-    pub fn not(self) -> Truth {
+/// Unknown stays unknown.
+impl std::ops::Not for Truth {
+    type Output = Truth;
+
+    fn not(self) -> Truth {
         match self {
             Truth::False => Truth::True,
             Truth::Unknown => Truth::Unknown,
             Truth::True => Truth::False,
         }
     }
+}
 
+impl Truth {
     fn of(truth: Option<bool>) -> Truth {
         match truth {
             None => Truth::Unknown,
@@ -36,7 +40,7 @@ impl Truth {
     }
 
     fn negate(self, negated: bool) -> Truth {
-        if negated { self.not() } else { self }
+        if negated { !self } else { self }
     }
 }
 
