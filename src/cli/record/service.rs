@@ -231,6 +231,7 @@ impl Waiting<'_> {
         let status = || format!("{name}: waiting for the instance");
         self.seat.status(status, true);
         loop {
+            writer.heeds_rotation(self.signals);
             writer.write(None);
             if let Some(failed) = writer.failed.take() {
                 return Err(failed);

@@ -66,6 +66,7 @@ pub(super) struct Writer<'a> {
     taken: Written,
     written: Written,
     batched: Instant,
+    flush_at: Instant,
     looked_for_past: Instant,
     /// All files are to be closed.
     rotating: bool,
@@ -95,6 +96,7 @@ impl<'a> Writer<'a> {
             taken: Written::default(),
             written: Written::default(),
             batched: Instant::now(),
+            flush_at: Instant::now() + args.service.flush,
             looked_for_past: Instant::now(),
             rotating: false,
             queue: Vec::new(),
@@ -167,9 +169,7 @@ impl<'a> Writer<'a> {
                 self.write(Some(feed));
                 seat.status(|| self.status(), false);
             }
-            if signals.rotate.swap(false, Ordering::Relaxed) {
-                self.event(EventKind::Rotated, "SIGHUP");
-                self.rotating = true;
+            if self.heeds_rotation(signals) {
                 self.write(Some(feed));
             }
             if last_frame.elapsed() < quiet {
@@ -223,7 +223,8 @@ impl<'a> Writer<'a> {
     }
 
     fn batch_is_due(&self) -> bool {
-        self.batched.elapsed() >= self.batch_time()
+        let now = Instant::now();
+        now >= self.flush_at || now >= self.batched + self.batch_time()
     }
 
     fn take(&mut self, feed: &mut Feed, frame: &mut Frame) {
@@ -258,7 +259,11 @@ impl<'a> Writer<'a> {
         if self.failed.is_some() {
             return;
         }
-        match self.try_write(feed) {
+        let flush = self.batched >= self.flush_at;
+        if flush {
+            self.flush_at = self.batched + self.args.service.flush;
+        }
+        match self.try_write(feed, flush) {
             Ok(false) => {}
             Ok(true) => {
                 if let Some(event) = self.disk.room() {
@@ -277,7 +282,7 @@ impl<'a> Writer<'a> {
     }
 
     /// True: everything taken so far is flushed.
-    fn try_write(&mut self, feed: Option<&mut Feed>) -> Result<bool, RecordError> {
+    fn try_write(&mut self, feed: Option<&mut Feed>, flush: bool) -> Result<bool, RecordError> {
         let room = self.recorder.make_room();
         if let Some(feed) = feed {
             if !feed.rows.is_empty() {
@@ -307,7 +312,11 @@ impl<'a> Writer<'a> {
         }
         self.write_events()?;
         self.close_past_hours()?;
-        self.recorder.flush_if_due()
+        if !flush {
+            return self.recorder.flush_if_due();
+        }
+        self.recorder.flush()?;
+        Ok(true)
     }
 
     fn write_events(&mut self) -> Result<(), RecordError> {
@@ -345,6 +354,16 @@ impl<'a> Writer<'a> {
         if let Err(failure) = told {
             self.failed.get_or_insert(failure);
         }
+    }
+
+    /// Whether SIGHUP came: the next write closes all files.
+    pub(super) fn heeds_rotation(&mut self, signals: &Signals) -> bool {
+        let asked = signals.rotate.swap(false, Ordering::Relaxed);
+        if asked {
+            self.event(EventKind::Rotated, "SIGHUP");
+            self.rotating = true;
+        }
+        asked
     }
 
     /// Closes all files if that was asked for; while there is no room, with a later write.

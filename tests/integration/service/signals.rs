@@ -125,3 +125,23 @@ fn systemd_is_told_and_its_watchdog_only_petted_while_rows_are_written() {
     reading.join().unwrap().unwrap();
     Held::read(&dir, &ScanOptions::default());
 }
+
+/// What the shipped unit starts is understood: without `--follow` it only misses the instance.
+#[test]
+fn the_unit_starts_what_there_is() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tools/systemd/sgascope-record@.service"
+    );
+    let unit = std::fs::read_to_string(path).unwrap();
+    let line = unit.lines().find_map(|l| l.strip_prefix("ExecStart="));
+    let temp = tempfile::tempdir().unwrap();
+    let words = line.unwrap().split(' ').skip(1);
+    let words = words.filter(|w| *w != "--follow").map(|w| {
+        let own = w.replace("/var/lib/sgascope", temp.path().to_str().unwrap());
+        own.replace("%i", "NOTTHERE")
+    });
+    let (code, said) = end(&sgascope(words));
+    assert_eq!(code, 4, "{said}");
+    assert!(said.contains("no instance NOTTHERE"), "{said}");
+}
