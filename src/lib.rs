@@ -5,7 +5,7 @@
 //! The one path that data takes, and the order of the modules (each may use only those before it):
 //!
 //! ```text
-//! memory ─ discover ─ blueprint ─ plan ─ walk ─ decode ─ sample ─ record ─ analyze ─ cli
+//! memory ─ discover ─ blueprint ─ plan ─ walk ─ filter ─ decode ─ sample ─ record ─ analyze ─ export ─ cli
 //! ```
 //!
 //! Layouts are data ([`blueprint`]); every read of the target is bounded ([`memory`]); the sampling
@@ -17,6 +17,8 @@ pub mod blueprint;
 pub mod cli;
 pub mod decode;
 pub mod discover;
+pub mod export;
+pub mod filter;
 pub mod memory;
 pub mod plan;
 pub mod record;

@@ -8,16 +8,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules from the bottom up: each may use only those before it.
-const ORDER: [&str; 10] = [
+const ORDER: [&str; 12] = [
     "memory",
     "discover",
     "blueprint",
     "plan",
     "walk",
+    "filter",
     "decode",
     "sample",
     "record",
     "analyze",
+    "export",
     "cli",
 ];
 

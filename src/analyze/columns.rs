@@ -1,6 +1,6 @@
 //! Typed access to the columns of a batch by name.
 //!
-//! Callers: [`super::report`].
+//! Callers: the rest of `analyze`.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
@@ -155,7 +155,7 @@ pub(super) const WAIT_COLUMNS: [&str; 2] = ["event", "wait_class"];
 /// The column that says whether a session waits.
 pub(super) const STATE_COLUMN: &str = "session_state";
 /// The state of a session that doesn't wait, and its `event` in reports.
-const ON_CPU: &str = "ON CPU";
+pub(super) const ON_CPU: &str = "ON CPU";
 
 /// A function of one column's values, computed once for each distinct value of a dictionary.
 pub(super) struct Lookup<'a, T> {

@@ -34,6 +34,11 @@ impl<T: Ord + Copy> Distinct<T> {
         self.items.len() as u64
     }
 
+    /// The items, each once or more.
+    pub(super) fn into_items(self) -> Vec<T> {
+        self.items
+    }
+
     fn compact(&mut self) {
         if !self.items.is_sorted_by(|a, b| a < b) {
             self.items.sort_unstable();

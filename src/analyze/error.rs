@@ -1,5 +1,6 @@
 //! What can go wrong with an analysis.
 
+use crate::filter::FilterError;
 use crate::record::RecordError;
 
 /// An error of an analysis.
@@ -29,6 +30,9 @@ pub enum AnalyzeError {
         /// The word.
         word: String,
     },
+    /// A condition that can't be understood.
+    #[error(transparent)]
+    Condition(#[from] FilterError),
     /// The recording can't be read.
     #[error(transparent)]
     Record(#[from] RecordError),

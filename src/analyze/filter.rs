@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use super::error::AnalyzeError;
 use super::value::Value;
+pub use crate::filter::column_name;
 
 /// One condition on one column. Texts are compared exactly, upper and lower case apart; `%` in the
 /// value stands for any text. A null matches only the empty value (`sql_id=`).
@@ -18,22 +19,6 @@ pub struct Filter {
     pub pattern: String,
     /// True for `!=`.
     pub negated: bool,
-}
-
-/// Short names of columns, as filter words and group names use them.
-const ALIASES: [(&str, &str); 5] = [
-    ("sid", "session_id"),
-    ("serial", "session_serial_no"),
-    ("serial_no", "session_serial_no"),
-    ("service", "service_name"),
-    ("con", "con_name"),
-];
-
-/// The column that `name` stands for: lower case, short names resolved.
-pub fn column_name(name: &str) -> String {
-    let lower = name.trim().to_ascii_lowercase();
-    let alias = ALIASES.iter().find(|(short, _)| *short == lower);
-    alias.map_or(lower, |(_, column)| (*column).to_owned())
 }
 
 impl FromStr for Filter {

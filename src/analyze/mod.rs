@@ -1,7 +1,8 @@
 //! What samples add up to.
 //!
 //! For: the ashtop-like report ([`report`]) with its filters, intervals ([`aas`]) and renderings
-//! ([`render`]), whose samples come as record batches; wait chains and final blockers ([`chains`]);
+//! ([`render`]), several groupings and timelines from one pass ([`survey`]), comparisons of two
+//! windows ([`compare`]); wait chains and final blockers ([`chains`]);
 //! the decision table of sessions, processes and the operating system ([`reconcile`]); the use of
 //! limits ([`resource_limit`]).
 //!
@@ -12,6 +13,9 @@
 pub mod aas;
 pub mod chains;
 mod columns;
+pub mod compare;
+pub mod compare_render;
+mod condition;
 mod distinct;
 mod error;
 pub mod filter;
@@ -19,13 +23,22 @@ pub mod reconcile;
 pub mod render;
 pub mod report;
 pub mod resource_limit;
+mod student;
+mod sums;
+pub mod survey;
+mod symbols;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod timeline;
 mod value;
+mod variance;
+mod watched;
 
 pub use error::AnalyzeError;
 pub use filter::Filter;
-pub use report::{Include, Report, ReportOptions, report_recording};
+pub use report::{Include, ReportOptions, report_recording};
+pub use survey::{Grouping, StepsWanted, Surveyed, last_tick_us, survey_recording};
 pub use table::{ReportMeta, ReportTable, Row};
+pub use timeline::{Series, Steps, Timeline};
 pub use value::Value;

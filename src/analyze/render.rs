@@ -2,11 +2,13 @@
 //!
 //! Not for: colours and screens. Callers: `cli`.
 
+use std::ops::Range;
+
 use comfy_table::{
     Cell, CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle,
 };
 use jiff::Timestamp;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::table::{ReportMeta, ReportTable, Row};
 use super::value::time_text;
@@ -18,6 +20,27 @@ const MIN_GROUP_WIDTH: usize = 8;
 /// The columns of ashtop, as sqlplus would align them, in a width of 120.
 pub fn render_table(report: &ReportTable) -> String {
     render_table_wide(report, TABLE_WIDTH)
+}
+
+/// Several tables of the same samples, one after the other, under one head.
+pub fn render_tables(reports: &[ReportTable]) -> String {
+    let mut out = String::new();
+    for (number, report) in reports.iter().enumerate() {
+        let text = render_table(report);
+        if number == 0 {
+            out.push_str(&text);
+            continue;
+        }
+        // The head is the same but for the number of groups, which the first line ends with.
+        let body = text.split_once("\n\n").map_or("", |(_, body)| body);
+        let shown = report.rows.len() as u64;
+        out.push_str(&format!(
+            "\nBy {}: {shown} of {} groups\n\n{body}",
+            report.groups.join(", "),
+            report.meta.groups_total,
+        ));
+    }
+    out
 }
 
 /// The columns of ashtop, fitted into `width` characters where that can be: first times lose their
@@ -46,12 +69,12 @@ pub fn render_table_wide(report: &ReportTable, width: usize) -> String {
         }
     }
     let first_group = if intervals { 4 } else { 3 };
-    fit_groups(&mut widths, first_group..first_group + groups, width);
-    for row in &mut cells {
-        for (cell, width) in row.iter_mut().zip(&widths) {
-            *cell = cut(cell, *width);
-        }
-    }
+    cut_groups(
+        &mut cells,
+        &mut widths,
+        first_group..first_group + groups,
+        width,
+    );
     if short_times && let Some(row) = report.rows.first() {
         out.push_str(&format!(
             "Times of {}, UTC.\n",
@@ -59,12 +82,8 @@ pub fn render_table_wide(report: &ReportTable, width: usize) -> String {
         ));
     }
     out.push('\n');
-    out.push_str(&draw(
-        headings(report, intervals),
-        cells,
-        first_group,
-        groups,
-    ));
+    let texts = first_group..first_group + groups + 2;
+    out.push_str(&draw(headings(report, intervals), cells, texts));
     out
 }
 
@@ -106,8 +125,13 @@ pub fn render_csv(report: &ReportTable) -> String {
         "samples",
     ];
     names.extend(last.map(str::to_owned));
+    csv_of(&names, report.records())
+}
+
+/// Records as lines of CSV after a line of names.
+pub(super) fn csv_of(names: &[String], records: impl Iterator<Item = Map<String, Json>>) -> String {
     let mut text = csv_line(names.iter().map(String::as_str));
-    for record in report.records() {
+    for record in records {
         let fields: Vec<String> = names
             .iter()
             .map(|name| match record.get(name) {
@@ -255,8 +279,31 @@ fn total_width(widths: &[usize]) -> usize {
     widths.iter().sum::<usize>() + widths.len().saturating_sub(1)
 }
 
+/// A table whose columns `groups` are cut so that it fits into `width`; texts reach to `texts_end`.
+pub(super) fn fitted(
+    headings: Vec<String>,
+    mut cells: Vec<Vec<String>>,
+    groups: Range<usize>,
+    texts_end: usize,
+    width: usize,
+) -> String {
+    let mut widths = column_widths(&headings, &cells);
+    let texts = groups.start..texts_end;
+    cut_groups(&mut cells, &mut widths, groups, width);
+    draw(headings, cells, texts)
+}
+
+fn cut_groups(cells: &mut [Vec<String>], widths: &mut [usize], groups: Range<usize>, width: usize) {
+    fit_groups(widths, groups, width);
+    for row in cells {
+        for (cell, width) in row.iter_mut().zip(widths.iter()) {
+            *cell = cut(cell, *width);
+        }
+    }
+}
+
 /// Narrows the widest group columns until all fits or none can be narrower.
-fn fit_groups(widths: &mut [usize], groups: std::ops::Range<usize>, width: usize) {
+fn fit_groups(widths: &mut [usize], groups: Range<usize>, width: usize) {
     while total_width(widths) > width {
         let widest = groups.clone().max_by_key(|index| widths[*index]);
         match widest {
@@ -274,12 +321,7 @@ fn cut(text: &str, width: usize) -> String {
     kept + "…"
 }
 
-fn draw(
-    headings: Vec<String>,
-    cells: Vec<Vec<String>>,
-    first_group: usize,
-    groups: usize,
-) -> String {
+fn draw(headings: Vec<String>, cells: Vec<Vec<String>>, texts: Range<usize>) -> String {
     let style = TableStyle::new()
         .header_lines(ContentLineStyle::none().junction(' '))
         .header_separator(LineStyle::none().fill('-').junction(' '))
@@ -295,10 +337,9 @@ fn draw(
     for row in cells {
         table.add_row(row.into_iter().map(Cell::new));
     }
-    let times = first_group + groups;
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 0));
-        let is_text = (first_group..times + 2).contains(&index);
+        let is_text = texts.contains(&index);
         column.set_cell_alignment(match is_text {
             true => CellAlignment::Left,
             false => CellAlignment::Right,

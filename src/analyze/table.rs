@@ -64,7 +64,9 @@ impl Serialize for ReportTable {
 pub struct Row {
     /// The group's values, in the order of [`ReportTable::groups`].
     pub values: Vec<Value>,
-    /// Active session seconds.
+    /// Active session microseconds.
+    pub total_us: u64,
+    /// The same in seconds.
     pub total_seconds: f64,
     /// Average active sessions; `None` where the time that was watched isn't known.
     pub aas: Option<f64>,

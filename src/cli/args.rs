@@ -354,9 +354,12 @@ pub struct ReportArgs {
     /// Directory of a recording, then conditions column=value; % stands for any characters
     #[arg(required = true, value_name = "DIR [COLUMN=VALUE]…")]
     pub recording: Vec<String>,
-    /// Columns to group by, comma-separated
-    #[arg(short, long, value_delimiter = ',', default_value = "event")]
+    /// Columns to group by, comma-separated; each -g gives a table of its own
+    #[arg(short, long, value_name = "COLUMNS", default_value = "event")]
     pub group: Vec<String>,
+    /// Condition as SQL writes it: "event LIKE 'db file%' AND (p3 > 8 OR sql_id IS NULL)"
+    #[arg(short = 'w', long = "where", value_name = "EXPR")]
+    pub condition: Option<String>,
     /// From this time: RFC 3339, or back from the recording's end: -15m, -1h30m
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from: Option<String>,
@@ -369,12 +372,49 @@ pub struct ReportArgs {
     /// Sessions that V$SESSION hides
     #[arg(long, value_enum, default_value = "include")]
     pub recursive: RecursiveArg,
-    /// Adds 95 % confidence intervals of AAS
+    /// Adds 95 % confidence intervals of AAS: how far it may be from the truth of this window because only some moments were looked at
     #[arg(long)]
     pub ci: bool,
+    /// What to compare with.
+    #[command(flatten)]
+    pub baseline: BaselineArgs,
+    /// Files of stacks, beside the table.
+    #[command(flatten)]
+    pub stacks: StackArgs,
     /// How to print
     #[arg(short, long, value_enum, default_value = "table")]
     pub format: Format,
+}
+
+/// What `report` compares with.
+#[derive(ClapArgs, Debug)]
+pub struct BaselineArgs {
+    /// Compare with this recording: what changed since, with significance
+    #[arg(long, value_name = "DIR", conflicts_with = "ci")]
+    pub baseline: Option<PathBuf>,
+    /// Compare from this time of the baseline on (without --baseline: of the same recording), as --from
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub baseline_from: Option<String>,
+    /// Compare until this time, likewise
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub baseline_to: Option<String>,
+}
+
+/// Files that `report` writes beside its table.
+#[derive(ClapArgs, Debug)]
+pub struct StackArgs {
+    /// Also write a flamegraph: an SVG for any browser, with zoom
+    #[arg(long, value_name = "FILE")]
+    pub flame: Option<PathBuf>,
+    /// Also write a profile for https://www.speedscope.app
+    #[arg(long, value_name = "FILE")]
+    pub speedscope: Option<PathBuf>,
+    /// Also write folded stacks with microseconds, one line each
+    #[arg(long, value_name = "FILE")]
+    pub folded: Option<PathBuf>,
+    /// Columns of these stacks, the root's first; by default service_name,program,module,sql_id,event
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub flame_by: Vec<String>,
 }
 
 /// From which severity on findings are shown.

@@ -25,6 +25,7 @@ mod reconcile;
 mod record;
 mod recursive;
 mod report;
+mod stacks;
 mod statistics;
 mod table;
 
