@@ -32,8 +32,8 @@ def main(cases_path, sql_dir):
 def rows(connection, case, start, end):
     groups = case["expected"]["groups"]
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE found AS FROM ashtop($by, $cond, $start, $end)",
-        {"by": ", ".join(groups), "cond": case["sql"] or "true", "start": start, "end": end},
+        "CREATE OR REPLACE TEMP TABLE found AS FROM ashtop($cols, $cond, $start, $end)",
+        {"cols": ", ".join(groups), "cond": case["sql"] or "true", "start": start, "end": end},
     )
     types = {name: kind for name, kind, *_ in connection.execute("DESCRIBE found").fetchall()}
     times = [types[g] == "TIMESTAMP WITH TIME ZONE" for g in groups]

@@ -32,7 +32,8 @@ def table(recording, name):
     """A table as pandas gives it; partition columns as text."""
     read = pd.read_parquet(f"{recording}/{name}", dtype_backend="pyarrow")
     assert len(read), name
-    return read.astype({column: "string[pyarrow]" for column in PARTITION})
+    texts = [column for column, kind in read.dtypes.items() if "dictionary" in str(kind)]
+    return read.astype({column: "string[pyarrow]" for column in texts + PARTITION})
 
 
 def joined(recording):
