@@ -35,7 +35,7 @@ pub enum Command {
     /// One snapshot of all sessions, as V$SESSION would show them, plus those it hides
     Dump(DumpArgs),
     /// Sample sessions at a steady rate into an open recording (Arrow while hot, Parquet when closed)
-    Record(RecordArgs),
+    Record(super::import::RecordCommand),
     /// Where the time went: ashtop over a recording
     Report(ReportArgs),
     /// Sessions against processes against the operating system: sniped, killed, orphaned, shared, recursive; prints clean-up statements, never runs them

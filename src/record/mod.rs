@@ -15,12 +15,14 @@
 //! ```text
 //! DIR/recording.json                                     who was recorded, by what, since when
 //! DIR/recording.lock                                     flock: one recorder at a time
+//! DIR/import.staged/                                     rows from elsewhere, while they are added
 //! DIR/<table>/host=<h>/instance=<i>/date=YYYY-MM-DD/hour=HH/part-<UTC start>-<n>.arrows    hot
 //!                                                                             ….parquet   closed
 //! ```
 //!
 //! Partition values are percent-encoded as Hive does; date and hour are of `sample_time`, in UTC.
 
+mod adopt;
 mod close;
 #[cfg(test)]
 mod damage_tests;
@@ -36,6 +38,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use adopt::adopt;
 pub use close::{Compression, RecoverReport, recover};
 pub use error::{RecordError, RecordErrorKind};
 pub use layout::Part;

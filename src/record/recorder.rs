@@ -14,6 +14,7 @@ use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use crossbeam_channel::Sender;
 
 use super::TIME_COLUMN;
+use super::adopt::finish_adoption;
 use super::close::{Compression, RecoverReport, close_file, recover_locked};
 use super::error::RecordError;
 use super::hot::{HotFile, storable};
@@ -101,6 +102,7 @@ impl Recorder {
     ) -> Result<Recorder, RecordError> {
         fs::create_dir_all(dir).map_err(|e| RecordError::io(dir, e))?;
         let lock = DirLock::take(dir)?;
+        finish_adoption(dir)?;
         let recovered = recover_locked(dir, options.compression)?;
         Recording::append(dir, &meta)?;
         Ok(Recorder {

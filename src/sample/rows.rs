@@ -18,15 +18,15 @@ use crate::walk::Frame;
 /// Zone of all stored times: UTC, as an offset, so that readers need no zone database.
 pub const STORED_ZONE: &str = "+00:00";
 
-fn time_type() -> DataType {
+pub(crate) fn time_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some(STORED_ZONE.into()))
 }
 
-fn text_type() -> DataType {
+pub(crate) fn text_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-fn data_type(kind: Kind) -> DataType {
+pub(crate) fn data_type(kind: Kind) -> DataType {
     match kind {
         Kind::U32 => DataType::UInt32,
         Kind::U64 => DataType::UInt64,
@@ -37,7 +37,7 @@ fn data_type(kind: Kind) -> DataType {
     }
 }
 
-enum Builder {
+pub(crate) enum Builder {
     U32(UInt32Builder),
     U64(UInt64Builder),
     I64(Int64Builder),
@@ -47,7 +47,7 @@ enum Builder {
 }
 
 impl Builder {
-    fn new(kind: Kind) -> Builder {
+    pub(crate) fn new(kind: Kind) -> Builder {
         match kind {
             Kind::U32 => Builder::U32(UInt32Builder::new()),
             Kind::U64 => Builder::U64(UInt64Builder::new()),
@@ -58,7 +58,7 @@ impl Builder {
         }
     }
 
-    fn append(&mut self, value: &Value<'_>) {
+    pub(crate) fn append(&mut self, value: &Value<'_>) {
         match (self, value) {
             (Builder::U32(b), Value::Uint(n)) => b.append_option(u32::try_from(*n).ok()),
             (Builder::U32(b), _) => b.append_null(),
@@ -77,7 +77,7 @@ impl Builder {
         }
     }
 
-    fn finish(&mut self) -> ArrayRef {
+    pub(crate) fn finish(&mut self) -> ArrayRef {
         match self {
             Builder::U32(b) => Arc::new(b.finish()),
             Builder::U64(b) => Arc::new(b.finish()),
@@ -219,7 +219,7 @@ impl SampleRows {
     }
 }
 
-fn times(micros: Vec<i64>) -> ArrayRef {
+pub(crate) fn times(micros: Vec<i64>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from(micros).with_timezone(STORED_ZONE))
 }
 
