@@ -4,15 +4,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, RecordBatch, StringDictionaryBuilder, UInt32Array, UInt64Array, new_null_array,
-};
-use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array, UInt64Array, new_null_array};
+use arrow::datatypes::{DataType, Field, Schema};
 
 use super::coverage::Coverage;
 use super::error::BackfillError;
 use super::read::Spool;
-use crate::sample::rows::{data_type, text_type, tick_schema, time_type, times as time_array};
+use crate::sample::rows::{constant, data_type, text_type, tick_schema, time_type, times as time_array};
 
 /// Rows of one batch.
 const BATCH_ROWS: usize = 8_192;
@@ -52,11 +50,6 @@ fn samples(
     instance: &str,
 ) -> Result<RecordBatch, BackfillError> {
     let rows = taken.len();
-    let constant = |text: &str| -> ArrayRef {
-        let mut builder = StringDictionaryBuilder::<Int32Type>::new();
-        builder.append_values(text, rows);
-        Arc::new(builder.finish())
-    };
     let picked = taken.iter().map(|row| *row as usize);
     let ids = picked.clone().map(|row| spool.ids[row].unwrap_or(0) as u64);
     let weight = spool.view.period_us() as u64;
@@ -77,14 +70,14 @@ fn samples(
             Field::new("off_us", DataType::UInt32, false),
             Arc::new(UInt32Array::from(vec![0; rows])),
         ),
-        (Field::new("instance_name", text_type(), false), constant(instance)),
+        (Field::new("instance_name", text_type(), false), constant(instance, rows)),
         (
             Field::new("blueprint_id", text_type(), true),
             new_null_array(&text_type(), rows),
         ),
         (
             Field::new("source", text_type(), false),
-            constant(spool.view.source()),
+            constant(spool.view.source(), rows),
         ),
     ];
     let order = UInt32Array::from(taken.to_vec());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::quantities::{duration, duration_or_zero, rate};
+use crate::record::Compression;
 use crate::sample::{Jitter, Source, TextForm};
 
 /// Reads the shared memory of a running Oracle Database directly, without SQL, and shows and
@@ -343,6 +344,9 @@ pub struct RecordArgs {
     /// A table sql_text with the texts of current and previous statements, proven by SQL_ID
     #[arg(long, value_enum, default_value = "none")]
     pub sql_text: SqlTextArg,
+    /// Codec of closed files: snappy is read by everything, brotli is smallest and not read by every Spark
+    #[arg(long, value_enum, default_value = "snappy")]
+    pub compression: Compression,
     /// How to print the summary at the end
     #[arg(short, long, value_enum, default_value = "table")]
     pub format: Format,

@@ -14,7 +14,9 @@ use crate::decode::Decoder;
 use crate::decode::columns::{needs_of, sample_columns};
 use crate::decode::needs::PREVIOUS_SQL_NEEDS;
 use crate::discover::Watch;
-use crate::record::{RecordError, RecordErrorKind, Recorder, RecordingMeta, Summary};
+use crate::record::{
+    RecordError, RecordErrorKind, Recorder, RecorderOptions, RecordingMeta, Summary,
+};
 use crate::sample::rows::statement_batch;
 use crate::sample::sql_texts::NO_TEXTS;
 use crate::sample::{
@@ -95,12 +97,12 @@ fn one(args: &RecordArgs, quiet: bool) -> Result<Exit, Failure> {
     let context = owners.context().watching(bound.rows.len());
     let decoder = Decoder::within(&attachment.blueprint, &bound, &columns, context);
     let walker = Walker::new(bound, select).ok_or_else(|| attachment.lacks_gate())?;
-    let recorder = Recorder::create(&args.output, meta(args, &attachment))?;
-    let rows = SampleRows::new(
-        decoder.columns(),
-        &attachment.name,
-        &attachment.blueprint.id,
-    );
+    let options = RecorderOptions {
+        compression: args.compression,
+        ..RecorderOptions::default()
+    };
+    let recorder = Recorder::create_with(&args.output, meta(args, &attachment), options)?;
+    let rows = SampleRows::narrow(&decoder, &attachment.name, &attachment.blueprint.id);
     let texts = form.and_then(|form| SqlTexts::of(&attachment, form));
     if form.is_some() && texts.is_none() {
         tracing::warn!("no SQL text is recorded: {NO_TEXTS}");
@@ -285,12 +287,11 @@ impl Writer {
     }
 
     fn try_write(&mut self) -> Result<(), Failure> {
-        if !self.rows.is_empty() {
-            let (samples, ticks) = self.rows.take()?;
-            if samples.num_rows() > 0 {
-                self.recorder.write("samples", &samples)?;
+        for (table, batch) in self.rows.take_tables()? {
+            if let Err(error) = self.recorder.write(table, &batch) {
+                self.rows.lost();
+                return Err(error.into());
             }
-            self.recorder.write("ticks", &ticks)?;
         }
         let fresh = self.texts.as_mut().map(SqlTexts::take_fresh);
         if let Some(fresh) = fresh.filter(|f| !f.is_empty()) {

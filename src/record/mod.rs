@@ -5,8 +5,12 @@
 //! and to Parquet when the hour or the size limit closes the file. [`Recorder`] writes, [`Reader`]
 //! reads both kinds, [`recover`] closes what a crash left open.
 //!
+//! `samples` is narrow: what hardly changes while a session lives, or follows from a statement or an
+//! event, stands in side tables ([`crate::decode::columns::SIDES`]) under a key, once in every hour
+//! in which it is sampled. [`Reader::scan`] puts both together again.
+//!
 //! Not for: making samples, deciding when to sample, or knowing what a column means. The only
-//! column known here is `sample_time`.
+//! columns known here are `sample_time` and the keys.
 //!
 //! Callers: `cli` (record), `analyze` (reading), and whatever exports recordings.
 //!
@@ -26,13 +30,18 @@ mod adopt;
 mod close;
 #[cfg(test)]
 mod damage_tests;
+mod encodings;
 mod error;
 mod hot;
 mod hot_read;
+mod join;
+#[cfg(test)]
+mod join_tests;
 mod layout;
 mod meta;
 mod reader;
 mod recorder;
+mod source;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

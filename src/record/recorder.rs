@@ -137,6 +137,10 @@ impl Recorder {
                 self.tables.len() - 1
             }
         };
+        if self.tables[index].is_full(&self.options) {
+            // all tables, so that no row is on disk before those that it refers to
+            self.flush()?;
+        }
         let place = Place {
             dir: &self.dir,
             meta: &self.meta,
@@ -161,19 +165,17 @@ impl Recorder {
     }
 
     /// Hands all rows to the operating system: after that they outlive this process. Tables are
-    /// flushed in the order of their first write.
+    /// flushed in the order of their first write, and none after one that can't be: what a row
+    /// refers to is on disk before it.
     ///
     /// # Errors
     /// [`RecordError::DiskFull`] or [`RecordError::Io`]; no row is lost, the next flush tries again.
     pub fn flush(&mut self) -> Result<(), RecordError> {
         self.last_flush = Instant::now();
-        let mut first_error = None;
         for table in &mut self.tables {
-            if let Err(error) = table.flush(&self.options, &self.closer) {
-                first_error.get_or_insert(error);
-            }
+            table.flush(&self.options, &self.closer)?;
         }
-        first_error.map_or(Ok(()), Err)
+        Ok(())
     }
 
     /// Closes all hot files now and goes on with new ones.
@@ -301,6 +303,11 @@ impl Table {
         Ok(())
     }
 
+    /// Whether more waits in memory than should.
+    fn is_full(&self, options: &RecorderOptions) -> bool {
+        self.pending_rows >= FORCED_FLUSH.saturating_mul(options.flush_rows)
+    }
+
     /// Sees that there is a hot file for `hour_us` and that not too much waits in memory.
     fn make_room(
         &mut self,
@@ -312,7 +319,7 @@ impl Table {
             self.flush(place.options, place.closer)?;
             self.rotate(place.closer)?;
         }
-        if self.pending_rows >= FORCED_FLUSH.saturating_mul(place.options.flush_rows) {
+        if self.is_full(place.options) {
             self.flush(place.options, place.closer)?;
         }
         if self.hot.is_none() {

@@ -18,5 +18,6 @@ mod refusals;
 mod selection;
 mod sql_text;
 mod statistics;
+mod storage;
 mod support;
 mod surface;

@@ -82,7 +82,7 @@ pub fn chains_recording(
             host: Some(host),
             instance: Some(instance),
         };
-        for batch in reader.scan("samples", &scan)? {
+        for batch in reader.scan("samples", &scan)?.in_order() {
             chains.add(&batch?)?;
         }
         chains.close();
