@@ -7,6 +7,7 @@ For: one DataFrame of samples with all columns of a recording, and one of ticks.
 Not for: figures. Caller: report.py.
 """
 
+import sys
 from datetime import datetime, timedelta, timezone
 
 from pyspark.errors import AnalysisException
@@ -102,6 +103,7 @@ def configure(builder):
         # a host named 007 is no number
         .config("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
         .config("spark.sql.ansi.enabled", "true")
+        .config("spark.ui.showConsoleProgress", str(sys.stderr.isatty()).lower())
     )
 
 
@@ -110,6 +112,8 @@ class Lake:
 
     def __init__(self, spark, path, merge_schema=True):
         self.spark, self.path, self.merge_schema = spark, path.rstrip("/"), merge_schema
+        # each pattern that is listed would be warned of
+        spark.sparkContext.setLogLevel("ERROR")
 
     def _table(self, name, window):
         reader = self.spark.read.option("basePath", f"{self.path}/{name}")
