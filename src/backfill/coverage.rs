@@ -116,7 +116,9 @@ pub(super) fn watched(
             let steady = (2..=MOST_IDLE).contains(&steps)
                 && (period_us / 2..=period_us * 2).contains(&(span / steps));
             if steady {
-                let between = (1..steps).map(|step| last + (i128::from(span) * i128::from(step) / i128::from(steps)) as i64);
+                let between = (1..steps).map(|step| {
+                    last + (i128::from(span) * i128::from(step) / i128::from(steps)) as i64
+                });
                 ticks.extend(between.map(|time| (time, 0)));
             }
         }

@@ -17,12 +17,14 @@ const ID_US: i64 = 1_000_000;
 
 /// The time of each row, microseconds since 1970-01-01 UTC.
 pub(super) fn resolve(spool: &Spool, wanted: &Backfill) -> Result<Vec<i64>, BackfillError> {
-    let unclear = |row: usize| BackfillError::Content {
+    let unclear = |row: usize| {
+        BackfillError::Content {
         path: wanted.csv.clone(),
         line: spool.lines[row],
         column: "SAMPLE_TIME".into(),
         expected: "a time that clocks showed once, or SAMPLE_TIME_UTC beside it, or SAMPLE_ID and rows of hours around".into(),
         found: "one that they showed twice, being set back".into(),
+    }
     };
     // samples of two moments by the time at which they would be if clocks weren't set back yet
     let mut folds: BTreeMap<i64, BTreeMap<i64, (i64, i64)>> = BTreeMap::new();
@@ -33,7 +35,10 @@ pub(super) fn resolve(spool: &Spool, wanted: &Backfill) -> Result<Vec<i64>, Back
                 anchors.insert(id, time);
             }
             (Moment::Either(before, after), Some(id)) => {
-                folds.entry(day_of(before)).or_default().insert(id, (before, after));
+                folds
+                    .entry(day_of(before))
+                    .or_default()
+                    .insert(id, (before, after));
             }
             (Moment::Either(..), None) => return Err(unclear(row)),
             (Moment::At(_), None) => {}
@@ -74,7 +79,10 @@ fn set_back(samples: &BTreeMap<i64, (i64, i64)>, anchors: &BTreeMap<i64, i64>) -
     let (id, (before, after)) = samples.iter().next()?;
     let earlier = anchors.range(..id).next_back();
     let later = anchors.range(id..).next();
-    let nearest = [earlier, later].into_iter().flatten().min_by_key(|(anchor, _)| (*anchor - id).abs());
+    let nearest = [earlier, later]
+        .into_iter()
+        .flatten()
+        .min_by_key(|(anchor, _)| (*anchor - id).abs());
     let (anchor, time) = nearest?;
     let expected = time.saturating_add(id.saturating_sub(*anchor).saturating_mul(ID_US));
     match expected.abs_diff(*before) <= expected.abs_diff(*after) {

@@ -71,12 +71,20 @@ fn header(
         found,
     };
     if !csv.next(record).map_err(|e| csv_error(path, e))? {
-        return Err(bad(1, "a line with names of columns", "an empty file".into()));
+        return Err(bad(
+            1,
+            "a line with names of columns",
+            "an empty file".into(),
+        ));
     }
     let names: Vec<String> = (0..record.len()).filter_map(|i| record.get(i)).collect();
     let header = Header::of(names, columns);
     if let Some(twice) = header.twice() {
-        return Err(bad(record.line, "each column once", format!("{twice} again")));
+        return Err(bad(
+            record.line,
+            "each column once",
+            format!("{twice} again"),
+        ));
     }
     let has = |name: &str| {
         let place = columns.iter().position(|c| c.ash == name);
@@ -156,7 +164,10 @@ impl<'a> Rows<'a> {
                 line,
                 column: String::new(),
                 expected: format!("{expected} fields, as the first line has"),
-                found: format!("{} (SQL*Plus: SET FEEDBACK OFF PAGESIZE 0 EMBEDDED ON)", record.len()),
+                found: format!(
+                    "{} (SQL*Plus: SET FEEDBACK OFF PAGESIZE 0 EMBEDDED ON)",
+                    record.len()
+                ),
             });
         }
         if !self.is_of_instance(record)? {
@@ -251,7 +262,10 @@ impl<'a> Rows<'a> {
             Kind::U32 | Kind::U64 if text == "-1" => Ok(Value::Null),
             Kind::U32 => match text.parse::<u32>() {
                 Ok(number) => Ok(Value::Uint(number.into())),
-                Err(_) => bad("a whole number up to 4294967295 (SQL*Plus: SET NUMWIDTH 20)", text),
+                Err(_) => bad(
+                    "a whole number up to 4294967295 (SQL*Plus: SET NUMWIDTH 20)",
+                    text,
+                ),
             },
             Kind::U64 => match text.parse::<u64>() {
                 Ok(number) => Ok(Value::Uint(number)),
@@ -278,7 +292,9 @@ impl<'a> Rows<'a> {
                 let zone = spoken.zone.as_ref().or(self.zone).unwrap_or(&utc);
                 // of two, the first: this is a detail of a row, not its time
                 Ok(match spoken.moment(zone) {
-                    Some(Moment::At(us) | Moment::Either(us, _)) => Value::Time(us.div_euclid(1_000_000)),
+                    Some(Moment::At(us) | Moment::Either(us, _)) => {
+                        Value::Time(us.div_euclid(1_000_000))
+                    }
                     None => Value::Null,
                 })
             }

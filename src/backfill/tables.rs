@@ -10,10 +10,12 @@ use arrow::datatypes::{DataType, Field, Schema};
 use super::coverage::Coverage;
 use super::error::BackfillError;
 use super::read::Spool;
-use crate::sample::rows::{constant, data_type, text_type, tick_schema, time_type, times as time_array};
+use crate::sample::rows::{
+    constant, data_type, text_type, tick_schema, time_type, times as time_array,
+};
 
 /// Rows of one batch.
-const BATCH_ROWS: usize = 8_192;
+const BATCH_ROWS: usize = 65_536;
 
 /// The rows whose time the recording hasn't, in the order of their time.
 pub(super) fn fresh(times: &[i64], covered: &Coverage) -> Vec<u32> {
@@ -40,7 +42,10 @@ pub(super) fn of(
             .collect()
     };
     let ticks = tick_batch(ticks, period_us)?;
-    Ok([("samples", in_batches(&samples)), ("ticks", in_batches(&ticks))])
+    Ok([
+        ("samples", in_batches(&samples)),
+        ("ticks", in_batches(&ticks)),
+    ])
 }
 
 fn samples(
@@ -70,7 +75,10 @@ fn samples(
             Field::new("off_us", DataType::UInt32, false),
             Arc::new(UInt32Array::from(vec![0; rows])),
         ),
-        (Field::new("instance_name", text_type(), false), constant(instance, rows)),
+        (
+            Field::new("instance_name", text_type(), false),
+            constant(instance, rows),
+        ),
         (
             Field::new("blueprint_id", text_type(), true),
             new_null_array(&text_type(), rows),

@@ -38,7 +38,9 @@ impl Spoken {
         let at = |offset: Offset| Some(offset.to_timestamp(self.wall).ok()?.as_microsecond());
         match zone.to_ambiguous_timestamp(self.wall).offset() {
             AmbiguousOffset::Unambiguous { offset } => Some(Moment::At(at(offset)?)),
-            AmbiguousOffset::Fold { before, after } => Some(Moment::Either(at(before)?, at(after)?)),
+            AmbiguousOffset::Fold { before, after } => {
+                Some(Moment::Either(at(before)?, at(after)?))
+            }
             AmbiguousOffset::Gap { .. } => None,
         }
     }
@@ -82,7 +84,10 @@ fn split_date(text: &str) -> Option<(&str, &str)> {
     // a T between digits is ISO's; month names have a T too
     let iso = text.char_indices().find(|(at, c)| {
         let digit = |b: Option<&u8>| b.is_some_and(u8::is_ascii_digit);
-        *c == 'T' && digit(text.as_bytes().get(at + 1)) && *at > 0 && digit(text.as_bytes().get(at - 1))
+        *c == 'T'
+            && digit(text.as_bytes().get(at + 1))
+            && *at > 0
+            && digit(text.as_bytes().get(at - 1))
     });
     match iso {
         Some((at, _)) => Some((&text[..at], &text[at + 1..])),
@@ -105,7 +110,11 @@ fn parse_date(text: &str) -> Option<Date> {
     } else if let Some(month) = month_named(middle) {
         (year_of(last, number(last)?)?, month, number(first)?)
     } else if separator == '.' || (separator == '-' && last.len() == 4) {
-        (year_of(last, number(last)?)?, number(middle)?, number(first)?)
+        (
+            year_of(last, number(last)?)?,
+            number(middle)?,
+            number(first)?,
+        )
     } else {
         return None;
     };
@@ -136,7 +145,9 @@ fn parse_clock(text: &str, afternoon: Option<bool>) -> Option<Time> {
         _ => return None,
     };
     let number = |text: &str| -> Option<i8> {
-        ((1..=2).contains(&text.len())).then(|| text.parse().ok()).flatten()
+        ((1..=2).contains(&text.len()))
+            .then(|| text.parse().ok())
+            .flatten()
     };
     let (hour, minute, second) = (number(clock[0])?, number(clock[1])?, number(clock[2])?);
     let hour = match afternoon {

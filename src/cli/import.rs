@@ -82,7 +82,9 @@ impl From<BackfillError> for Failure {
                 _ => Exit::Damaged,
             },
             BackfillError::Usage(_) => Exit::Usage,
-            BackfillError::Csv { .. } | BackfillError::Content { .. } | BackfillError::Rows(_) => Exit::Damaged,
+            BackfillError::Csv { .. } | BackfillError::Content { .. } | BackfillError::Rows(_) => {
+                Exit::Damaged
+            }
         };
         Failure::new(exit, error.to_string())
     }
@@ -125,13 +127,24 @@ fn run(args: &ImportArgs, quiet: bool) -> Result<Exit, Failure> {
 }
 
 fn summary(imported: &Imported, args: &ImportArgs) -> String {
-    let Imported { host, instance, source, rows, covered, ticks, .. } = imported;
+    let Imported {
+        host,
+        instance,
+        source,
+        rows,
+        covered,
+        ticks,
+        ..
+    } = imported;
     let mut text = format!(
         "{rows} rows and {ticks} ticks of {host}/{instance} added to {} as source={source}; {covered} rows left out: the recording has their time\n",
         args.output.display()
     );
     if imported.other_instances > 0 {
-        text += &format!("{} rows of other instances left out\n", imported.other_instances);
+        text += &format!(
+            "{} rows of other instances left out\n",
+            imported.other_instances
+        );
     }
     if !imported.not_taken.is_empty() {
         text += &format!("columns not taken: {}\n", imported.not_taken.join(", "));

@@ -95,12 +95,95 @@ fn move_in(dir: &Path, table: &str, part: &Part) -> Result<(), RecordError> {
     fs::create_dir_all(&partition).map_err(|e| RecordError::io(&partition, e))?;
     let start = &part.name.0;
     let taken = |number: &u32| {
-        [HOT, CLOSED]
-            .iter()
-            .any(|kind| partition.join(layout::part_name(start, *number, kind)).exists())
+        [HOT, CLOSED].iter().any(|kind| {
+            partition
+                .join(layout::part_name(start, *number, kind))
+                .exists()
+        })
     };
-    let number = (0..u32::MAX).find(|number| !taken(number)).ok_or_else(odd)?;
+    let number = (0..u32::MAX)
+        .find(|number| !taken(number))
+        .ok_or_else(odd)?;
     let target = partition.join(layout::part_name(start, number, CLOSED));
     fs::rename(&part.path, &target).map_err(|e| RecordError::io(&target, e))?;
     sync_dir(&partition)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layout::HOUR_US;
+    use super::super::testing::*;
+    use super::super::tests::{record, sample};
+    use super::super::{RecordErrorKind, ScanOptions};
+    use super::*;
+
+    fn times(dir: &Path) -> Vec<i64> {
+        let rows = read_samples(dir, &ScanOptions::default());
+        rows.iter().map(|row| row.time_us).collect()
+    }
+
+    fn staged(dir: &Path, times: &[i64]) {
+        let rows: Vec<Sample> = times.iter().map(|time| sample(*time, 2)).collect();
+        write(
+            &dir.join(STAGE),
+            &meta(),
+            &[("samples", vec![samples(&rows)])],
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn rows_are_added_beside_those_that_are_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = [vec![sample(START_US, 1)]];
+        record(dir.path(), &own, 1).close().unwrap();
+        // the same second, hence the same name but for its number; and another hour
+        let more = [sample(START_US + 1, 2), sample(START_US + HOUR_US, 2)];
+        let summary = adopt(dir.path(), &meta(), &[("samples", vec![samples(&more)])]).unwrap();
+        assert_eq!((summary.files, summary.rows), (2, 2));
+        let mut found = times(dir.path());
+        found.sort_unstable();
+        assert_eq!(found, [START_US, START_US + 1, START_US + HOUR_US]);
+        assert!(!dir.path().join(STAGE).exists());
+    }
+
+    #[test]
+    fn a_crash_leaves_all_or_nothing() {
+        for complete in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let own = [vec![sample(START_US, 1)]];
+            record(dir.path(), &own, 1).close().unwrap();
+            staged(dir.path(), &[START_US + HOUR_US, START_US + 2 * HOUR_US]);
+            assert_eq!(times(dir.path()).len(), 1, "what is staged isn't read");
+            if complete {
+                File::create(dir.path().join(STAGE).join(COMPLETE)).unwrap();
+                // one of the two was moved already
+                let stage = dir.path().join(STAGE);
+                let part = layout::parts(&stage, "samples").unwrap().remove(0);
+                move_in(dir.path(), "samples", &part).unwrap();
+            }
+            // whoever writes there next
+            drop(Recorder::create(dir.path(), meta()).unwrap());
+            assert_eq!(times(dir.path()).len(), if complete { 3 } else { 1 });
+            assert!(!dir.path().join(STAGE).exists());
+        }
+    }
+
+    #[test]
+    fn refused_while_a_recorder_writes_there_and_nothing_is_left_by_a_failure() {
+        let dir = tempfile::tempdir().unwrap();
+        let recorder = record(dir.path(), &[vec![sample(START_US, 1)]], 1);
+        let more = samples(&[sample(START_US + 1, 2)]);
+        let refused = adopt(dir.path(), &meta(), &[("samples", vec![more.clone()])]).unwrap_err();
+        assert_eq!(refused.kind(), RecordErrorKind::Locked);
+        recorder.close().unwrap();
+        let failed = adopt(
+            dir.path(),
+            &meta(),
+            &[("samples", vec![more]), ("No Such Name", vec![ticks(&[])])],
+        );
+        assert!(failed.is_err());
+        assert_eq!(times(dir.path()), [START_US]);
+        assert!(!dir.path().join(STAGE).exists());
+    }
 }

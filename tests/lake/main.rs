@@ -65,7 +65,16 @@ fn record(number: usize, host: &str, to: &Path) {
     let seed = (number + 1).to_string();
     let mut sim = Sim::start(
         &sid,
-        &["--release", "19.3", "--sessions", "120", "--workload", "oltp", "--seed", &seed],
+        &[
+            "--release",
+            "19.3",
+            "--sessions",
+            "120",
+            "--workload",
+            "oltp",
+            "--seed",
+            &seed,
+        ],
     );
     for _ in 0..2 {
         // a host name of its own, for this process only
@@ -101,7 +110,12 @@ impl Case {
     fn new(groups: &str, words: &[&str], sql: Option<&'static str>) -> Case {
         let mut report = vec!["-g".to_owned(), groups.to_owned()];
         report.extend(words.iter().map(|w| (*w).to_owned()));
-        Case { report, sql, pandas: None, window: None }
+        Case {
+            report,
+            sql,
+            pandas: None,
+            window: None,
+        }
     }
 
     fn pandas(mut self, condition: &'static str) -> Case {
@@ -110,10 +124,8 @@ impl Case {
     }
 
     fn within(mut self, window: &(String, String)) -> Case {
-        self.report.extend([
-            format!("--from={}", window.0),
-            format!("--to={}", window.1),
-        ]);
+        self.report
+            .extend([format!("--from={}", window.0), format!("--to={}", window.1)]);
         self.window = Some(window.clone());
         self
     }
@@ -146,16 +158,26 @@ fn report_of(recording: &Path, words: &[String]) -> Value {
 /// The inner half of a recording's time.
 fn inner(recording: &Path) -> (String, String) {
     let report = report_of(recording, &["-g".into(), "session_state".into()]);
-    let time = |name: &str| -> jiff::Timestamp { report["meta"][name].as_str().unwrap().parse().unwrap() };
-    let quarter = (time("to") - time("from")).total(jiff::Unit::Microsecond).unwrap() as i64 / 4;
+    let time =
+        |name: &str| -> jiff::Timestamp { report["meta"][name].as_str().unwrap().parse().unwrap() };
+    let quarter = (time("to") - time("from"))
+        .total(jiff::Unit::Microsecond)
+        .unwrap() as i64
+        / 4;
     let quarter = jiff::SignedDuration::from_micros(quarter);
-    ((time("from") + quarter).to_string(), (time("to") - quarter).to_string())
+    (
+        (time("from") + quarter).to_string(),
+        (time("to") - quarter).to_string(),
+    )
 }
 
 /// A Python that has what requirements.txt says.
 fn python() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let (home, wanted) = (target.join("lake-venv"), fs::read_to_string(here("requirements.txt")).unwrap());
+    let (home, wanted) = (
+        target.join("lake-venv"),
+        fs::read_to_string(here("requirements.txt")).unwrap(),
+    );
     let (python, stamp) = (home.join("bin/python"), home.join("installed.txt"));
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
@@ -164,8 +186,18 @@ fn python() -> PathBuf {
         }
         let _ = fs::remove_dir_all(&home);
         run(Command::new("python3").args(["-m", "venv"]).arg(&home));
-        let pip = ["-m", "pip", "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check", "-r"];
-        run(Command::new(&python).args(pip).arg(here("requirements.txt")));
+        let pip = [
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-cache-dir",
+            "--disable-pip-version-check",
+            "-r",
+        ];
+        run(Command::new(&python)
+            .args(pip)
+            .arg(here("requirements.txt")));
         fs::write(&stamp, wanted).unwrap();
     });
     python
@@ -184,7 +216,11 @@ fn run(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{command:?} ended with {}\n{out}\n{err}", output.status);
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}\n{out}\n{err}",
+        output.status
+    );
     out
 }
 
@@ -202,17 +238,39 @@ fn duckdb_and_pandas_give_the_same_figures() {
     let of_one = [
         Case::new("event,wait_class", &[], None).pandas(""),
         Case::new("username,sql_id", &[], None).pandas(""),
-        Case::new("program,module,event", &["username=S%"], Some("username LIKE 'S%'")).pandas("username.str.startswith('S').fillna(False)"),
-        Case::new("sql_id,session_id", &["event!=ON CPU"], Some("event IS DISTINCT FROM 'ON CPU'")).within(&window),
+        Case::new(
+            "program,module,event",
+            &["username=S%"],
+            Some("username LIKE 'S%'"),
+        )
+        .pandas("username.str.startswith('S').fillna(False)"),
+        Case::new(
+            "sql_id,session_id",
+            &["event!=ON CPU"],
+            Some("event IS DISTINCT FROM 'ON CPU'"),
+        )
+        .within(&window),
         Case::new("event", &[], None).within(&window).pandas(""),
-        Case::new("wait_class", &["--recursive", "exclude"], Some("session_kind IS DISTINCT FROM 'RECURSIVE'")).within(&window),
-        Case::new("sql_id", &["-w", "event LIKE 'db file%' OR sql_id IS NULL"], Some("event LIKE 'db file%' OR sql_id IS NULL")),
+        Case::new(
+            "wait_class",
+            &["--recursive", "exclude"],
+            Some("session_kind IS DISTINCT FROM 'RECURSIVE'"),
+        )
+        .within(&window),
+        Case::new(
+            "sql_id",
+            &["-w", "event LIKE 'db file%' OR sql_id IS NULL"],
+            Some("event LIKE 'db file%' OR sql_id IS NULL"),
+        ),
     ];
     let of_all = [
         Case::new("event", &[], None).pandas(""),
         Case::new("machine,username", &[], None).within(&window),
     ];
-    let mut cases: Vec<Value> = of_one.iter().map(|case| case.json(&one, None, &one)).collect();
+    let mut cases: Vec<Value> = of_one
+        .iter()
+        .map(|case| case.json(&one, None, &one))
+        .collect();
     // every column there is, so that none is lost or changed by a view
     for column in sgascope::decode::columns::sample_columns() {
         cases.push(Case::new(column.ash, &[], None).json(&one, None, &one));
@@ -221,16 +279,24 @@ fn duckdb_and_pandas_give_the_same_figures() {
     cases.extend(of_all.iter().map(|case| case.json(&all, None, &all)));
     let dir = tempfile::tempdir().unwrap();
     let cases = write(&dir, cases);
-    let told = run(Command::new(python()).arg(here("with_duckdb.py")).arg(&cases).arg(root().join("tools/sql")));
+    let told = run(Command::new(python())
+        .arg(here("with_duckdb.py"))
+        .arg(&cases)
+        .arg(root().join("tools/sql")));
     println!("{told}");
-    let told = run(Command::new(python()).arg(here("with_pandas.py")).arg(&cases));
+    let told = run(Command::new(python())
+        .arg(here("with_pandas.py"))
+        .arg(&cases));
     println!("{told}");
 }
 
 #[test]
 fn spark_gives_the_same_reports_row_for_row() {
     for musl in ["/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-aarch64.so.1"] {
-        assert!(!Path::new(musl).exists(), "{musl} makes Spark load the wrong snappy: remove the package musl");
+        assert!(
+            !Path::new(musl).exists(),
+            "{musl} makes Spark load the wrong snappy: remove the package musl"
+        );
     }
     let lake = Lake::get();
     // a lake of its own, in which a sync has left a hot file behind
@@ -240,13 +306,27 @@ fn spark_gives_the_same_reports_row_for_row() {
     let window = inner(&lake.recording(HOSTS[1]));
     let mut cases: Vec<Value> = HOSTS
         .iter()
-        .map(|host| Case::new("event,wait_class", &[], None).json(&all, Some(host), &lake.recording(host)))
+        .map(|host| {
+            Case::new("event,wait_class", &[], None).json(&all, Some(host), &lake.recording(host))
+        })
         .collect();
     let of_all = [
         Case::new("username,program,sql_id", &[], None),
         Case::new("session_id,p1,sql_exec_start,in_parse", &[], None).within(&window),
-        Case::new("sql_id", &["username=S%", "event!=ON CPU", "--recursive", "exclude"], None),
-        Case::new("event", &["-w", "wait_class IN ('User I/O', 'ON CPU') AND NOT (sid < 50)"], None).within(&window),
+        Case::new(
+            "sql_id",
+            &["username=S%", "event!=ON CPU", "--recursive", "exclude"],
+            None,
+        ),
+        Case::new(
+            "event",
+            &[
+                "-w",
+                "wait_class IN ('User I/O', 'ON CPU') AND NOT (sid < 50)",
+            ],
+            None,
+        )
+        .within(&window),
     ];
     cases.extend(of_all.iter().map(|case| case.json(&all, None, &all)));
     hot_file(&all);
@@ -266,10 +346,18 @@ fn spark_gives_the_same_reports_row_for_row() {
 /// Puts a file that is no Parquet beside one of `ticks`.
 fn hot_file(lake: &Path) {
     let mut dir = lake.join("ticks");
-    while let Some(entry) = fs::read_dir(&dir).unwrap().flatten().find(|e| e.path().is_dir()) {
+    while let Some(entry) = fs::read_dir(&dir)
+        .unwrap()
+        .flatten()
+        .find(|e| e.path().is_dir())
+    {
         dir = entry.path();
     }
-    fs::write(dir.join("part-20260101T000000Z-0000.arrows"), b"still being written").unwrap();
+    fs::write(
+        dir.join("part-20260101T000000Z-0000.arrows"),
+        b"still being written",
+    )
+    .unwrap();
 }
 
 /// In the environment of all processes of the cluster.

@@ -123,7 +123,7 @@ def filtered(samples, args):
             matches = is_null | (value == "")
         else:
             # only % stands for others; a text may be of several lines
-            like = "(?s)^%s$" % ".*".join(java_quoted(part) for part in pattern.split("%"))
+            like = r"(?s)\A%s\z" % ".*".join(java_quoted(part) for part in pattern.split("%"))
             matches = ~is_null & value.rlike(like)
         rows = rows.where(~matches if negated else matches)
     if args.where:
