@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules from the bottom up: each may use only those before it.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "memory",
     "discover",
     "blueprint",
@@ -18,6 +18,7 @@ const ORDER: [&str; 13] = [
     "decode",
     "sample",
     "record",
+    "backfill",
     "image",
     "analyze",
     "export",

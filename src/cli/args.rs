@@ -8,6 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::quantities::{address_range, duration, duration_or_zero, rate};
 use super::record::ServiceArgs;
+use crate::record::Compression;
 use crate::sample::{Jitter, Source, TextForm};
 
 pub use report::{BaselineArgs, ReportArgs, ReportFormat, StackArgs};
@@ -40,7 +41,7 @@ pub enum Command {
     /// One snapshot of all sessions, as V$SESSION would show them, plus those it hides
     Dump(DumpArgs),
     /// Sample sessions at a steady rate into an open recording (Arrow while hot, Parquet when closed)
-    Record(RecordArgs),
+    Record(super::import::RecordCommand),
     /// Where the time went: ashtop over a recording
     Report(ReportArgs),
     /// Sessions against processes against the operating system: sniped, killed, orphaned, shared, recursive; prints clean-up statements, never runs them
@@ -353,6 +354,9 @@ pub struct RecordArgs {
     /// A table sql_text with the texts of current and previous statements, proven by SQL_ID
     #[arg(long, value_enum, default_value = "none")]
     pub sql_text: SqlTextArg,
+    /// Codec of closed files: snappy is read by everything, brotli is smallest and not read by every Spark
+    #[arg(long, value_enum, default_value = "snappy")]
+    pub compression: Compression,
     /// How to print the summary at the end; jsonl also prints a line for each flush
     #[arg(short, long, value_enum, default_value = "table")]
     pub format: Format,

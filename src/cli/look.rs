@@ -44,17 +44,13 @@ pub fn record(dir: &Path, args: &RecordArgs) -> Result<(), Failure> {
     if let Some(texts) = &mut texts {
         texts.look(&*attachment.space, &mut decoder, &frame);
     }
-    let mut rows = SampleRows::new(
-        decoder.columns(),
-        &attachment.name,
-        &attachment.blueprint.id,
-    );
+    let mut rows = SampleRows::narrow(&decoder, &attachment.name, &attachment.blueprint.id);
     rows.append(&frame, &mut decoder);
     attachment.intact()?;
     let mut recorder = Recorder::create(dir, meta(args, &attachment))?;
-    let (samples, ticks) = rows.take()?;
-    recorder.write("samples", &samples)?;
-    recorder.write("ticks", &ticks)?;
+    for (table, batch) in rows.take_tables()? {
+        recorder.write(table, &batch)?;
+    }
     let fresh = texts.as_mut().map(SqlTexts::take_fresh);
     if let Some(fresh) = fresh.filter(|f| !f.is_empty()) {
         recorder.write("sql_text", &statement_batch(&fresh)?)?;

@@ -20,6 +20,7 @@ mod exit;
 mod filter;
 mod html;
 mod image;
+mod import;
 mod instances;
 mod look;
 mod one_moment;
@@ -83,7 +84,7 @@ fn run(args: &args::Args) -> Result<Exit, Failure> {
         args::Command::Doctor(a) => doctor::run(a),
         args::Command::Blueprint(a) => blueprint::run(a),
         args::Command::Dump(a) => dump::run(a),
-        args::Command::Record(a) => record::run(a, args.quiet),
+        args::Command::Record(a) => import::run_record(a, args.quiet),
         args::Command::Report(a) => report::run(a),
         args::Command::Reconcile(a) => reconcile::run(a),
         args::Command::Chains(a) => chains::run(a),

@@ -5,6 +5,7 @@
 //! public queries); offsets and version rules come from the blueprint, never from here.
 
 use super::needs::CORE_NEEDS;
+pub use super::sides::{Home, SIDES, Side, side_of};
 use super::value::Value;
 use crate::plan::{FieldRef, Need, row, via};
 
@@ -198,6 +199,8 @@ pub struct Column {
     pub kind: Kind,
     /// Where it is shown.
     pub scope: Scope,
+    /// Where recordings hold it.
+    pub home: Home,
     /// How it is made.
     pub recipe: Recipe,
     /// One line for people, with the unit.
@@ -222,6 +225,11 @@ impl Column {
         }
     }
 
+    const fn of(mut self, home: Home) -> Column {
+        self.home = home;
+        self
+    }
+
     const fn inferred(mut self, how: &'static str) -> Column {
         self.inferred = how;
         self
@@ -240,6 +248,7 @@ const fn both(
         ash,
         kind,
         scope: Scope::Both,
+        home: Home::Sample,
         recipe,
         help,
         unless: "",
@@ -258,6 +267,7 @@ pub(super) const fn dump(
         ash: name,
         kind,
         scope: Scope::Dump,
+        home: Home::Sample,
         recipe,
         help,
         unless: "",
@@ -271,6 +281,7 @@ const fn sample(name: &'static str, kind: Kind, recipe: Recipe, help: &'static s
         ash: name,
         kind,
         scope: Scope::Sample,
+        home: Home::Sample,
         recipe,
         help,
         unless: "",
@@ -279,6 +290,7 @@ const fn sample(name: &'static str, kind: Kind, recipe: Recipe, help: &'static s
 }
 
 use Blocker as B;
+use Home::{Cursor, Event, Session};
 use Kind::{Address, Bool, I64, Text, Time, U32, U64};
 use Recipe as R;
 use Special as S;
@@ -333,27 +345,27 @@ pub const COLUMNS: &[Column] = &[
     both("serial_no", "session_serial_no", U32, R::Uint(row("KSUSESER")), "session serial number; tells sessions in one slot apart"),
     dump("audsid", U32, R::Uint(row("KSUUDSES")), "auditing session identifier"),
     dump("paddr", Address, R::Either(&KSUSEPRO, &OWNER), "address of the process that owns the session"),
-    both("user_no", "user_id", U32, R::Uint(row("KSUUDLUI")), "user number"),
-    both("username", "username", Text, R::Text(row("KSUUDLNA")), "user name"),
-    both("command", "sql_opcode", U32, R::Uint(row("KSUUDOCT")), "SQL command code (V$SQLCOMMAND), 0 when idle"),
+    both("user_no", "user_id", U32, R::Uint(row("KSUUDLUI")), "user number").of(Session),
+    both("username", "username", Text, R::Text(row("KSUUDLNA")), "user name").of(Session),
+    both("command", "sql_opcode", U32, R::Uint(row("KSUUDOCT")), "SQL command code (V$SQLCOMMAND), 0 when idle").of(Cursor),
     dump("ownerid", U32, R::Uint(row("KSUSESOW")), "owner of a migratable session; 2147483644: none"),
     both("taddr", "taddr", Address, R::Address(row("KSUSETRN")), "address of the open transaction"),
     both("lockwait", "lockwait", Address, R::Address(row("KSQPSWAT")), "address of the lock waited for"),
     dump("status", Text, R::Special(S::Status), "ACTIVE, INACTIVE, CACHED, SNIPED or KILLED, as the view of that release shows it"),
     dump("server", Text, R::Either(&KSSPATYP, &OWNERS_SERVER), "DEDICATED, SHARED, PSEUDO, POOLED or NONE").unless(COMPUTED).inferred("by the program of the process that owns the session, as KSSPATYP isn't stored"),
     dump("schema_no", U32, R::Uint(row("KSUUDSID")), "schema user number"),
-    dump("schemaname", Text, R::Text(row("KSUUDSNA")), "schema user name"),
-    dump("osuser", Text, R::Text(row("KSUSEUNM")), "client's operating-system user"),
-    dump("process", Text, R::Text(row("KSUSEPID")), "client's process id, as the client said it"),
-    both("machine", "machine", Text, R::Text(row("KSUSEMNM")), "client's machine"),
-    both("port", "port", U32, R::Uint(row("KSUSEMNP")), "client's port"),
-    dump("terminal", Text, R::Text(row("KSUSETID")), "client's terminal"),
-    both("program", "program", Text, R::Text(row("KSUSEPNM")), "client's program"),
+    both("schemaname", "schemaname", Text, R::Text(row("KSUUDSNA")), "schema user name").of(Session),
+    both("osuser", "osuser", Text, R::Text(row("KSUSEUNM")), "client's operating-system user").of(Session),
+    both("process", "process", Text, R::Text(row("KSUSEPID")), "client's process id, as the client said it").of(Session),
+    both("machine", "machine", Text, R::Text(row("KSUSEMNM")), "client's machine").of(Session),
+    both("port", "port", U32, R::Uint(row("KSUSEMNP")), "client's port").of(Session),
+    both("terminal", "terminal", Text, R::Text(row("KSUSETID")), "client's terminal").of(Session),
+    both("program", "program", Text, R::Text(row("KSUSEPNM")), "client's program").of(Session),
     dump("type", Text, R::Special(S::Type), "USER, BACKGROUND, RECURSIVE or ?"),
     dump("sql_address", Address, R::Raw(row("KSUSESQL")), "address of the current statement's parent cursor"),
     dump("sql_hash_value", U32, R::Uint(row("KSUSESQH")), "hash value of the current statement"),
-    both("sql_id", "sql_id", Text, R::SqlId, "SQL_ID of the current statement"),
-    both("sql_child_number", "sql_child_number", U32, R::UintNull(row("KSUSESCH"), 65_535), "child number of the current statement"),
+    both("sql_id", "sql_id", Text, R::SqlId, "SQL_ID of the current statement").of(Cursor),
+    both("sql_child_number", "sql_child_number", U32, R::UintNull(row("KSUSESCH"), 65_535), "child number of the current statement").of(Cursor),
     both("sql_exec_start", "sql_exec_start", Time, R::Time(row("KSUSESESTA")), "start of the current execution"),
     both("sql_exec_id", "sql_exec_id", U32, R::UintNull(row("KSUSESEID"), 0), "execution number of the current statement"),
     dump("prev_sql_addr", Address, R::Raw(row("KSUSEPSQ")), "address of the previous statement's parent cursor"),
@@ -377,13 +389,13 @@ pub const COLUMNS: &[Column] = &[
     both("row_wait_block_no", "current_block_no", U32, R::Uint(row("KSUSEBLK")), "block of the row waited for"),
     both("row_wait_row_no", "current_row_no", U32, R::Uint(row("KSUSESLT")), "row waited for"),
     both("top_level_call_no", "top_level_call_no", U32, R::Uint(row("KSUSEORAFN")), "number of the top-level call"),
-    dump("logon_time", Time, R::Time(row("KSUSELTM")), "time of logon"),
+    both("logon_time", "logon_time", Time, R::Time(row("KSUSELTM")), "time of logon").of(Session),
     dump("last_call_et", U32, R::Either(&KSUSECTM, &CALL_TIME), "seconds since the session became active or inactive").unless(COMPUTED).inferred("now less the call's time stamp, which is not proven to be what KSUSECTM counts from"),
     dump("pdml_enabled", Text, R::Flag(row("KSUSEPXOPT"), 12, "YES", "NO"), "replaced by pdml_status").unless(COMPUTED),
     dump("failover_type", Text, R::Special(S::FailoverType), "kind of transparent failover"),
     dump("failover_method", Text, R::Code(row("KSUSEFM"), &[(1, "BASIC"), (2, "PRECONNECT"), (4, "PREPARSE")], "NONE"), "method of transparent failover"),
     dump("failed_over", Text, R::Code(row("KSUSEFS"), &[(1, "YES")], "NO"), "whether the session has failed over"),
-    both("resource_consumer_group", "resource_consumer_group", Text, R::Text(row("KSUSEGRP")), "current resource consumer group").unless(COMPUTED),
+    both("resource_consumer_group", "resource_consumer_group", Text, R::Text(row("KSUSEGRP")), "current resource consumer group").unless(COMPUTED).of(Session),
     dump("pdml_status", Text, R::Flags(row("KSUSEPXOPT"), &[(4, "ENABLED"), (8, "FORCED")], "DISABLED"), "parallel DML").unless(COMPUTED),
     dump("pddl_status", Text, R::Flags(row("KSUSEPXOPT"), &[(2, "FORCED"), (1, "DISABLED")], "ENABLED"), "parallel DDL").unless(COMPUTED),
     dump("pq_status", Text, R::Flags(row("KSUSEPXOPT"), &[(32, "FORCED"), (16, "DISABLED")], "ENABLED"), "parallel query").unless(COMPUTED),
@@ -398,13 +410,13 @@ pub const COLUMNS: &[Column] = &[
     both("seq_no", "seq_no", U32, R::Uint(row("KSUSESEQ")), "wait sequence number, 16 bits, wraps"),
     both("event_no", "event_no", U32, R::Uint(row("KSUSEOPC")), "event number"),
     dump("event", Text, R::Special(S::Event), "event waited for, or waited for last"),
-    both("p1text", "p1text", Text, R::Special(S::PText(0)), "what p1 is"),
+    both("p1text", "p1text", Text, R::Special(S::PText(0)), "what p1 is").of(Event),
     both("p1", "p1", U64, R::Uint(row("KSUSEP1")), "first wait parameter"),
     dump("p1raw", Address, R::Raw(row("KSUSEP1")), "first wait parameter in hex"),
-    both("p2text", "p2text", Text, R::Special(S::PText(1)), "what p2 is"),
+    both("p2text", "p2text", Text, R::Special(S::PText(1)), "what p2 is").of(Event),
     both("p2", "p2", U64, R::Uint(row("KSUSEP2")), "second wait parameter"),
     dump("p2raw", Address, R::Raw(row("KSUSEP2")), "second wait parameter in hex"),
-    both("p3text", "p3text", Text, R::Special(S::PText(2)), "what p3 is"),
+    both("p3text", "p3text", Text, R::Special(S::PText(2)), "what p3 is").of(Event),
     both("p3", "p3", U64, R::Uint(row("KSUSEP3")), "third wait parameter"),
     dump("p3raw", Address, R::Raw(row("KSUSEP3")), "third wait parameter in hex"),
     dump("wait_class_id", U32, R::Special(S::WaitClassId), "identifier of the event's class"),
@@ -418,7 +430,7 @@ pub const COLUMNS: &[Column] = &[
     dump("total_time_waited_micro", U64, R::NotStored(NO_COLUMN), "microseconds waited in all"),
     dump("heur_time_waited_micro", U64, R::NotStored(NO_COLUMN), "microseconds waited, with interrupted waits"),
     dump("time_since_last_wait_micro", U64, R::Uint(row("KSLWTLTIME")), "microseconds since the last wait; 0 while waiting").unless(KSLWT),
-    both("service_name", "service_name", Text, R::Text(row("KSUSESVC")), "service").unless(COMPUTED),
+    both("service_name", "service_name", Text, R::Text(row("KSUSESVC")), "service").unless(COMPUTED).of(Session),
     dump("sql_trace", Text, R::Flag(row("KSUSEFLG2"), 32, "ENABLED", "DISABLED"), "SQL trace"),
     dump("sql_trace_waits", Text, R::Flag(row("KSUSEFLG2"), 64, "TRUE", "FALSE"), "SQL trace with waits"),
     dump("sql_trace_binds", Text, R::Flag(row("KSUSEFLG2"), 128, "TRUE", "FALSE"), "SQL trace with binds"),
@@ -430,33 +442,33 @@ pub const COLUMNS: &[Column] = &[
     dump("sql_translation_profile_id", U32, R::Uint(row("KSUUDTXLP")), "SQL translation profile").inferred("KSUUDTXLP, by its name"),
     dump("pga_tunable_mem", U64, R::Uint(row("KSUSEPGAAUTO")), "bytes of tunable PGA memory").inferred("KSUSEPGAAUTO, by its name"),
     dump("shard_ddl_status", Text, R::NotStored(NO_BIT), "shard DDL"),
-    both("con_id", "con_id", U32, R::Uint(row("CON_ID")), "container").unless("X$KSUSE makes it when it is queried; no place in memory is public"),
+    both("con_id", "con_id", U32, R::Uint(row("CON_ID")), "container").unless("X$KSUSE makes it when it is queried; no place in memory is public").of(Session),
     dump("external_name", Text, R::Text(row("KSUSEXNM")), "external name of the user"),
     dump("plsql_debugger_connected", Text, R::NotStored(NO_BIT), "PL/SQL debugger"),
     dump("drain_status", Text, R::NotStored(NO_COLUMN), "whether the session is being drained (21c and later)"),
     dump("drain_deadline", Time, R::NotStored(NO_COLUMN), "until when it is drained (21c and later)"),
     dump("drain_origin", Text, R::NotStored(NO_COLUMN), "what drains it (21c and later)"),
     both("xid", "xid", Address, R::Xid, "identifier of the open transaction (V$TRANSACTION.XID)"),
-    both("session_kind", "session_kind", Text, R::Special(S::SessionKind), "USER, BACKGROUND or RECURSIVE"),
-    both("in_v_session", "in_v_session", Bool, R::Special(S::InVSession), "whether V$SESSION shows the session"),
-    both("sniped", "sniped", Bool, R::Special(S::Sniped), "ended by its profile's IDLE_TIME; 18c and later show INACTIVE"),
-    both("con_name", "con_name", Text, R::Text(row("KSUUDCON")), "container's name").inferred("KSUUDCON, by its name and place"),
-    both("os_pid", "os_pid", U32, R::Special(S::OsPid), "process id of the server process on its host; null without one"),
+    both("session_kind", "session_kind", Text, R::Special(S::SessionKind), "USER, BACKGROUND or RECURSIVE").of(Session),
+    both("in_v_session", "in_v_session", Bool, R::Special(S::InVSession), "whether V$SESSION shows the session").of(Session),
+    both("sniped", "sniped", Bool, R::Special(S::Sniped), "ended by its profile's IDLE_TIME; 18c and later show INACTIVE").of(Session),
+    both("con_name", "con_name", Text, R::Text(row("KSUUDCON")), "container's name").inferred("KSUUDCON, by its name and place").of(Session),
+    both("os_pid", "os_pid", U32, R::Special(S::OsPid), "process id of the server process on its host; null without one").of(Session),
     both("wait_observed_us", "wait_observed_us", U64, R::Special(S::WaitObserved), "microseconds for which this wait (SEQ#) has been watched: at least so long it lasts; null on CPU"),
     dump("serves_sid", U32, R::Special(S::Serves(false)), "SID of the session that a recursive one works for"),
     dump("serves_serial_no", U32, R::Special(S::Serves(true)), "its serial number"),
     dump("age_s", U32, R::Special(S::Age), "seconds since logon, of a recursive session since it was made"),
     both("read_flags", "read_flags", Text, R::Special(S::ReadFlags), "what was noticed while reading: retried, torn, fault, implausible, sql_unproven, cpu_unsure"),
-    sample("session_type", Text, R::Special(S::SessionType), "FOREGROUND or BACKGROUND"),
+    sample("session_type", Text, R::Special(S::SessionType), "FOREGROUND or BACKGROUND").of(Session),
     sample("is_active", Bool, R::Special(S::IsActive), "counts for AAS: on CPU in a call, or waiting for an event that isn't idle"),
     sample("session_state", Text, R::Special(S::SessionState), "WAITING or ON CPU"),
     sample("event", Text, R::Special(S::EventNow), "event waited for; null on CPU"),
-    sample("wait_class", Text, R::Special(S::WaitClassNow), "class of the event; null on CPU"),
-    sample("wait_class_id", U32, R::Special(S::WaitClassIdNow), "identifier of the event's class; null on CPU"),
+    sample("wait_class", Text, R::Special(S::WaitClassNow), "class of the event; null on CPU").of(Event),
+    sample("wait_class_id", U32, R::Special(S::WaitClassIdNow), "identifier of the event's class; null on CPU").of(Event),
     sample("wait_time", I64, R::Int(row("KSUSETIM")), "0 while waiting, else microseconds of the last wait (-1 short, -2 unknown)"),
-    sample("sql_opname", Text, R::Special(S::CommandName), "name of the SQL command"),
-    sample("sql_plan_hash_value", U32, R::UintNull(row("KSUSESPH"), 0), "plan hash value of the current statement"),
-    sample("sql_full_plan_hash_value", U32, R::UintNull(row("KSUSEFULLSPH"), 0), "full plan hash value of the current statement"),
+    sample("sql_opname", Text, R::Special(S::CommandName), "name of the SQL command").of(Cursor),
+    sample("sql_plan_hash_value", U32, R::UintNull(row("KSUSESPH"), 0), "plan hash value of the current statement").of(Cursor),
+    sample("sql_full_plan_hash_value", U32, R::UintNull(row("KSUSEFULLSPH"), 0), "full plan hash value of the current statement").of(Cursor),
     sample("time_model", U32, R::Uint(row("KSUSSTMBV")), "time-model bits: what the session is doing"),
     sample("in_connection_mgmt", Bool, R::Bit(row("KSUSSTMBV"), 3), "connecting or disconnecting"),
     sample("in_parse", Bool, R::Bit(row("KSUSSTMBV"), 4), "parsing"),

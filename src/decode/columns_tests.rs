@@ -69,14 +69,23 @@ fn page() -> String {
          *Absent* tells why a column can be missing though Oracle has it. Where it names a place that isn't public,\n\
          a blueprint that knows the place (calibrated against SQL, or from an executable that has it) gives the\n\
          values. *Fields* are the blueprint's: X$KSUSE's columns, or members that hints name in lower case.\n\n\
-         | column | in recordings | type | meaning | fields | absent | inferred |\n\
-         |---|---|---|---|---|---|---|\n",
+         *Table* is where a recording holds the column: `samples` has a row for each sampled session and tick; the\n\
+         others have a row for each content, once in every hour in which it is sampled, under a key that `samples`\n\
+         has too (`session_key`, `cursor_key`, `event_no`). Beside these columns `samples` has `sample_id`,\n\
+         `sample_time` (UTC), `weight_us`, `off_us` (when in the tick the row was read, in steps of 100 µs),\n\
+         `instance_name` and `blueprint_id`. On CPU (`event` is null) `wait_class` and `wait_class_id` are null.\n\n\
+         | column | in recordings | type | meaning | fields | absent | inferred | table |\n\
+         |---|---|---|---|---|---|---|---|\n",
     );
     for c in COLUMNS {
         let (dump, sample) = match c.scope {
             Scope::Dump => (c.name, ""),
             Scope::Sample => ("", c.ash),
             Scope::Both => (c.name, c.ash),
+        };
+        let table = match c.scope {
+            Scope::Dump => "",
+            _ => side_of(c.home).map_or("samples", |side| side.table),
         };
         let mut fields: Vec<String> = Vec::new();
         for need in c.needs() {
@@ -89,7 +98,7 @@ fn page() -> String {
             }
         }
         page += &format!(
-            "| {dump} | {sample} | {} | {} | {} | {} | {} |\n",
+            "| {dump} | {sample} | {} | {} | {} | {} | {} | {table} |\n",
             c.kind.name(),
             c.help,
             fields.join(" "),

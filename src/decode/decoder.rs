@@ -4,7 +4,7 @@
 //! reason why the column can't be had on this instance. Version rules are read from the blueprint
 //! when it is made.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::columns::{Column, Recipe};
 use super::context::{Context, Owner};
@@ -12,8 +12,9 @@ use super::core::Core;
 use super::recipes::{Compiled, ProcessOf, compile};
 use super::value::Value;
 use crate::blueprint::Blueprint;
+use crate::blueprint::model::WaitClass;
 use crate::memory::TargetAddr;
-use crate::plan::{BoundPlan, FieldRef};
+use crate::plan::{BoundPlan, Event, FieldRef};
 use crate::walk::{Frame, Quality};
 
 /// One row of a frame, on its way to values.
@@ -56,6 +57,8 @@ pub struct ShownSql {
 pub struct Decoder {
     core: Core,
     columns: Vec<(&'static Column, Result<Compiled, String>)>,
+    /// Fields that each column reads.
+    fields: Vec<Vec<FieldRef>>,
     process: ProcessOf,
     addrs: Vec<TargetAddr>,
 }
@@ -86,6 +89,15 @@ impl Decoder {
         Decoder {
             core,
             columns: compiled,
+            fields: columns
+                .iter()
+                .map(|c| {
+                    c.needs()
+                        .iter()
+                        .filter_map(|n| bound.plan.field(*n))
+                        .collect()
+                })
+                .collect(),
             process: ProcessOf::new(bound),
             addrs: bound.rows.addrs.clone(),
         }
@@ -219,6 +231,34 @@ impl Decoder {
             Some((_, Ok(compiled))) => (compiled.op)(&self.core, row),
             _ => Value::Absent,
         }
+    }
+
+    /// The words of a row, and of each the bits, that the columns at these places are made of: rows
+    /// that agree in them, in slot, `sql_id` and `os_pid` show the same values.
+    pub fn inputs(&self, places: &[usize]) -> Vec<(usize, u64)> {
+        let mut masks: BTreeMap<usize, u64> = BTreeMap::new();
+        let fields = places.iter().filter_map(|place| self.fields.get(*place));
+        for field in fields.flatten() {
+            for byte in field.byte..field.byte.saturating_add(field.size) {
+                *masks.entry((byte / 8) as usize).or_default() |= 0xFF << (byte % 8 * 8);
+            }
+            if let Some(chase) = field.chase {
+                // the first word says which chases faulted
+                *masks.entry(0).or_default() |= 1 << (chase % 64);
+            }
+        }
+        masks.into_iter().collect()
+    }
+
+    /// A row's EVENT#, if it is read.
+    pub fn event_no(&self, words: &[u64]) -> Option<u64> {
+        Some(self.core.fields.event?.uint(words))
+    }
+
+    /// An event by its number, with its class if that is known.
+    pub fn event(&self, number: u64) -> Option<(&Event, Option<&WaitClass>)> {
+        let event = self.core.events.get(number)?;
+        Some((event, self.core.events.class_of(event)))
     }
 
     /// The SQL_ID of a row: confirmed by the two words of the cursor's handle, or shown before and

@@ -22,11 +22,12 @@ pub mod needs;
 pub mod processes;
 mod recipes;
 pub mod redact;
+pub mod sides;
 pub mod statistics;
 pub mod text;
 pub mod value;
 
-pub use columns::{COLUMNS, Column, Kind, Scope};
+pub use columns::{COLUMNS, Column, Home, Kind, Scope};
 pub use context::{Context, Owner};
 pub use decoder::{Decoder, Row, ShownSql};
 pub use value::Value;

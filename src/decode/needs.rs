@@ -72,6 +72,10 @@ impl Special {
             Special::TracePlanStats => vec![row("KSUSEFLG2")],
             Special::FailoverType => vec![row("KSUSEFT")],
             Special::Age => vec![row("KSUSELTM")],
+            Special::SessionType | Special::SessionKind | Special::InVSession => {
+                vec![row("KSUSEFLG")]
+            }
+            Special::Sniped => vec![row("KSUSEIDL")],
             Special::WaitObserved => vec![row("KSUSESER")],
             Special::OwnersServer | Special::OsPid => vec![row("KSUSEPRO"), row("owner")],
             Special::Serves(_) => Recipe::ProcessAddress.needs(),

@@ -1,33 +1,32 @@
 //! Closing: a finished or abandoned hot file becomes Parquet, whole or not at all.
 //!
-//! For: the conversion, its encodings, and [`recover`] after a crash.
+//! For: the conversion, the order of rows, and [`recover`] after a crash.
 //! Not for: deciding when a file is full. Callers: `closer`, `recorder`, and `cli` for [`recover`].
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use arrow::datatypes::Schema;
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{Schema, TimestampMicrosecondType, UInt32Type};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{BrotliLevel, Compression as Codec, Encoding};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 
 use super::TIME_COLUMN;
+use super::encodings::{ROW_GROUP_ROWS, properties};
 use super::error::RecordError;
+use super::hot::joined;
 use super::hot_read::HotReader;
 use super::layout::{self, CLOSED, HOT};
 use super::meta::{DirLock, META_FILE, sync_dir};
+use super::source::reordered;
 
-/// Rows of one row group: what a time window can skip, and what a reader holds at a time.
-const ROW_GROUP_ROWS: usize = 131_072;
+/// The column by which rows of a row group are sorted.
+const SORTED_BY: &str = "session_id";
 const TEMP_SUFFIX: &str = ".parquet.tmp";
 const DAMAGED_SUFFIX: &str = "damaged";
 
 /// Codec of closed files.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
 pub enum Compression {
     /// Fast, read by everything.
     #[default]
@@ -157,28 +156,40 @@ fn convert(
         return Ok(());
     };
     let mut writer: Option<ArrowWriter<File>> = None;
+    let mut groups = Groups::of(&schema);
     loop {
         let batch = match reader.next_batch() {
             Ok(Some(batch)) if batch.num_rows() == 0 => continue,
-            Ok(Some(batch)) => batch,
-            Ok(None) => break,
+            Ok(batch) => batch,
             Err(RecordError::Damaged { .. }) => {
                 closed.damaged = true;
-                break;
+                None
             }
             Err(error) => return Err(error),
         };
-        let writer = match &mut writer {
-            Some(writer) => writer,
-            None => {
-                let file = File::create(temp).map_err(|e| RecordError::io(temp, e))?;
-                let properties = properties(&schema, compression);
-                let made = ArrowWriter::try_new(file, schema.clone(), Some(properties));
-                writer.insert(made.map_err(|e| parquet_error(temp, e))?)
+        let at_end = batch.is_none();
+        for rows in groups
+            .next(batch)
+            .map_err(|e| RecordError::damaged(temp, 0, e))?
+        {
+            let writer = match &mut writer {
+                Some(writer) => writer,
+                None => {
+                    let file = File::create(temp).map_err(|e| RecordError::io(temp, e))?;
+                    let properties = properties(&schema, compression);
+                    let made = ArrowWriter::try_new(file, schema.clone(), Some(properties));
+                    writer.insert(made.map_err(|e| parquet_error(temp, e))?)
+                }
+            };
+            writer.write(&rows).map_err(|e| parquet_error(temp, e))?;
+            if groups.sorted {
+                writer.flush().map_err(|e| parquet_error(temp, e))?;
             }
-        };
-        writer.write(&batch).map_err(|e| parquet_error(temp, e))?;
-        closed.rows += batch.num_rows() as u64;
+            closed.rows += rows.num_rows() as u64;
+        }
+        if at_end {
+            break;
+        }
     }
     if let Some(mut writer) = writer {
         writer.finish().map_err(|e| parquet_error(temp, e))?;
@@ -189,36 +200,84 @@ fn convert(
     Ok(())
 }
 
-/// Texts are dictionary-coded; numbers too, and where a dictionary doesn't pay, by differences.
-/// Time and tick number only grow, so they are always coded by differences.
-fn properties(schema: &Schema, compression: Compression) -> WriterProperties {
-    let codec = match compression {
-        Compression::Snappy => Codec::SNAPPY,
-        Compression::Brotli => Codec::BROTLI(BrotliLevel::default()),
-        Compression::Lz4 => Codec::LZ4_RAW,
-    };
-    let mut metadata: HashMap<&String, &String> = schema.metadata().iter().collect();
-    let mut pairs: Vec<KeyValue> = metadata
-        .drain()
-        .map(|(key, value)| KeyValue::new(key.clone(), value.clone()))
-        .collect();
-    pairs.sort_by(|a, b| a.key.cmp(&b.key));
-    let mut builder = WriterProperties::builder()
-        .set_compression(codec)
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_key_value_metadata(Some(pairs));
-    for field in schema.fields() {
-        let path = ColumnPath::new(vec![field.name().clone()]);
-        let growing = field.name() == TIME_COLUMN || field.name() == "sample_id";
-        if growing {
-            builder = builder.set_column_dictionary_enabled(path.clone(), false);
-        }
-        if growing || field.data_type().is_integer() {
-            builder = builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+/// Narrow samples are stored session by session within a row group: what changes slowly in a session
+/// then hardly takes room. All rows of a tick stay in one row group.
+struct Groups {
+    sorted: bool,
+    pending: Vec<RecordBatch>,
+    rows: usize,
+}
+
+impl Groups {
+    fn of(schema: &Schema) -> Groups {
+        let has = |name: &str| schema.column_with_name(name).is_some();
+        Groups {
+            sorted: has("session_key") && has(SORTED_BY) && has("sample_id"),
+            pending: Vec::new(),
+            rows: 0,
         }
     }
-    builder.build()
+
+    /// Takes the next batch, or the end, and gives what is to be written now.
+    fn next(&mut self, batch: Option<RecordBatch>) -> Result<Vec<RecordBatch>, String> {
+        if !self.sorted {
+            return Ok(batch.into_iter().collect());
+        }
+        let at_end = batch.is_none();
+        if let Some(batch) = batch {
+            self.rows += batch.num_rows();
+            self.pending.push(batch);
+        }
+        if self.rows == 0 || (self.rows < ROW_GROUP_ROWS && !at_end) {
+            return Ok(Vec::new());
+        }
+        let all = one(&std::mem::take(&mut self.pending))?;
+        let ticks = times(&all)?;
+        let last = ticks.last().copied();
+        let cut = match at_end {
+            true => ticks.len(),
+            // the last tick may go on; one that fills a row group by itself goes on
+            false => ticks
+                .iter()
+                .rposition(|t| Some(*t) != last)
+                .map_or(0, |at| at + 1),
+        };
+        self.rows = all.num_rows() - cut;
+        if self.rows > 0 {
+            self.pending.push(all.slice(cut, self.rows));
+        }
+        if cut == 0 {
+            return Ok(Vec::new());
+        }
+        let whole = all.slice(0, cut);
+        let sids = whole
+            .column_by_name(SORTED_BY)
+            .and_then(|c| c.as_primitive_opt::<UInt32Type>())
+            .ok_or_else(|| format!("{SORTED_BY} isn't a number of 32 bits"))?;
+        Ok(vec![reordered(&whole, |row| sids.value(row))?])
+    }
+}
+fn times(batch: &RecordBatch) -> Result<&[i64], String> {
+    let times = batch.column_by_name(TIME_COLUMN);
+    let times = times.and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
+    times
+        .map(|times| &times.values()[..])
+        .ok_or_else(|| format!("it has no column {TIME_COLUMN} in microseconds"))
+}
+
+/// The rows of several batches as one.
+fn one(batches: &[RecordBatch]) -> Result<RecordBatch, String> {
+    let Some(schema) = batches.first().map(RecordBatch::schema) else {
+        return Err("no batch".to_owned());
+    };
+    let columns = schema.fields().iter().enumerate().map(|(i, field)| {
+        let pieces: Vec<&ArrayRef> = batches.iter().map(|b| b.column(i)).collect();
+        joined(field.data_type(), &pieces)
+    });
+    let columns = columns.collect::<Result<Vec<_>, _>>();
+    columns
+        .and_then(|columns| RecordBatch::try_new(schema, columns))
+        .map_err(|e| e.to_string())
 }
 
 fn parquet_error(path: &Path, error: ParquetError) -> RecordError {

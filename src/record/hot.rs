@@ -81,6 +81,28 @@ impl Dictionary {
     }
 }
 
+/// One column of many pieces; texts by this dictionary.
+fn join_pieces(
+    pieces: &[&ArrayRef],
+    dictionary: Option<&mut Dictionary>,
+) -> Result<ArrayRef, ArrowError> {
+    match dictionary {
+        Some(dictionary) => dictionary.encode(pieces),
+        None => {
+            let plain: Vec<&dyn Array> = pieces.iter().map(|piece| piece.as_ref()).collect();
+            arrow::compute::concat(&plain)
+        }
+    }
+}
+
+/// One column of one or more pieces of this type; texts with one dictionary of their own.
+pub(super) fn joined(data_type: &DataType, pieces: &[&ArrayRef]) -> Result<ArrayRef, ArrowError> {
+    match data_type {
+        DataType::Dictionary(..) => join_pieces(pieces, Some(&mut Dictionary::default())),
+        _ => join_pieces(pieces, None),
+    }
+}
+
 /// A hot file being written. Its length on disk only ever ends at a whole batch as far as this
 /// process can help it: a write that fails half-way is cut off again and kept for the next try.
 pub(super) struct HotFile {
@@ -164,13 +186,7 @@ impl HotFile {
         let mut columns = Vec::with_capacity(self.dictionaries.len());
         for (index, dictionary) in self.dictionaries.iter_mut().enumerate() {
             let parts: Vec<&ArrayRef> = batches.iter().map(|b| b.column(index)).collect();
-            columns.push(match dictionary {
-                Some(dictionary) => dictionary.encode(&parts)?,
-                None => {
-                    let parts: Vec<&dyn Array> = parts.iter().map(|c| c.as_ref()).collect();
-                    arrow::compute::concat(&parts)?
-                }
-            });
+            columns.push(join_pieces(&parts, dictionary.as_mut())?);
         }
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
     }

@@ -137,9 +137,26 @@ pub(super) fn parts(dir: &Path, table: &str) -> Result<Vec<Part>, RecordError> {
             }
         }
     }
+    Ok(in_order(found))
+}
+
+/// The parts of a table that hold one instance's rows of one hour, in the order of their names.
+pub(super) fn parts_of_hour(
+    dir: &Path,
+    table: &str,
+    (host, instance, hour_us): (&str, &str, i64),
+) -> Result<Vec<Part>, RecordError> {
+    let mut found = Vec::new();
+    if let Some(hour_dir) = partition_dir(dir, table, host, instance, hour_us) {
+        list_hour(&hour_dir, host, instance, hour_us, &mut found)?;
+    }
+    Ok(in_order(found))
+}
+
+fn in_order(mut found: Vec<Part>) -> Vec<Part> {
     found.sort_by(|a, b| a.order().cmp(&b.order()).then(a.hot.cmp(&b.hot)));
     found.dedup_by(|later, kept| later.order() == kept.order());
-    Ok(found)
+    found
 }
 
 /// All files of a recording whose name ends with `suffix`, in no order.

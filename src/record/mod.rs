@@ -5,8 +5,12 @@
 //! and to Parquet when the hour or the size limit closes the file. [`Recorder`] writes, [`Reader`]
 //! reads both kinds, [`recover`] closes what a crash left open.
 //!
+//! `samples` is narrow: what hardly changes while a session lives, or follows from a statement or an
+//! event, stands in side tables ([`crate::decode::columns::SIDES`]) under a key, once in every hour
+//! in which it is sampled. [`Reader::scan`] puts both together again.
+//!
 //! Not for: making samples, deciding when to sample, or knowing what a column means. The only
-//! column known here is `sample_time`.
+//! columns known here are `sample_time` and the keys.
 //!
 //! Callers: `cli` (record), `analyze` (reading), and whatever exports recordings.
 //!
@@ -15,19 +19,25 @@
 //! ```text
 //! DIR/recording.json                                     who was recorded, by what, since when
 //! DIR/recording.lock                                     flock: one recorder at a time
+//! DIR/import.staged/                                     rows from elsewhere, while they are added
 //! DIR/<table>/host=<h>/instance=<i>/date=YYYY-MM-DD/hour=HH/part-<UTC start>-<n>.arrows    hot
 //!                                                                             ….parquet   closed
 //! ```
 //!
 //! Partition values are percent-encoded as Hive does; date and hour are of `sample_time`, in UTC.
 
+mod adopt;
 mod close;
 mod closer;
 #[cfg(test)]
 mod damage_tests;
+mod encodings;
 mod error;
 mod hot;
 mod hot_read;
+mod join;
+#[cfg(test)]
+mod join_tests;
 mod layout;
 mod meta;
 mod reader;
@@ -35,12 +45,14 @@ mod recorder;
 mod retain;
 #[cfg(test)]
 mod service_tests;
+mod source;
 mod table;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use adopt::adopt;
 pub use close::{Compression, RecoverReport, recover};
 pub use closer::Note;
 pub use error::{RecordError, RecordErrorKind};

@@ -1,28 +1,31 @@
 //! The reading side: a table's rows by time, from closed and hot files alike.
 //!
 //! For: [`Reader`] and [`Scan`], which skip what a time window excludes by path and by row-group
+//! statistics, read only the columns asked for, and take those that stand in a side table from
+//! there (`join`). Not for: what columns mean. Callers: `analyze`, `cli`.
+
+//! The reading side: a table's rows by time, from closed and hot files alike.
+//!
+//! For: [`Reader`] and [`Scan`], which skip what a time window excludes by path and by row-group
 //! statistics, and read only the columns asked for. Not for: what columns mean.
 //! Callers: `analyze`, `cli`.
 
-use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::array::{
+    ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array,
+};
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef, TimestampMicrosecondType};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::TIME_COLUMN;
 use super::error::RecordError;
-use super::hot_read::HotReader;
-use super::layout::{self, CLOSED, HOUR_US, Part};
+use super::join::{Joins, SideFields, sides_of};
+use super::layout::{self, HOUR_US, Part};
 use super::meta::{META_FILE, Recording};
-
-const BATCH_ROWS: usize = 8_192;
+use super::source::{Batches, Source};
 
 /// A recording, opened for reading. It may be written at the same time.
 #[derive(Clone, Debug)]
@@ -104,12 +107,42 @@ impl Reader {
         Ok(all)
     }
 
-    /// The columns of `table`: those of its newest file, then those that only older ones have.
+    /// The columns of `table`: those of its newest file, then those that only older ones have, then
+    /// those that its side tables hold for it.
     ///
     /// # Errors
     /// [`RecordError::NoTable`], [`RecordError::Damaged`], or the file system's.
     pub fn schema(&self, table: &str) -> Result<SchemaRef, RecordError> {
-        self.schema_of(table, &self.parts(table)?)
+        let schema = self.schema_of(table, &self.parts(table)?)?;
+        let sides = self.side_fields(table, &schema, |_| true)?;
+        Ok(with_sides(&schema, &sides))
+    }
+
+    /// The columns that the side tables of `table` have, by their files in the window.
+    fn side_fields(
+        &self,
+        table: &str,
+        schema: &Schema,
+        in_window: impl Fn(&Part) -> bool,
+    ) -> Result<Vec<SideFields>, RecordError> {
+        let mut found = Vec::new();
+        for side in sides_of(table) {
+            if schema.column_with_name(side.key).is_none() {
+                continue;
+            }
+            let all = self.parts(side.table)?;
+            let within: Vec<&Part> = all.iter().filter(|p| in_window(p)).collect();
+            // what lies between was written by the same programs
+            let mut some = vec![within.first().copied(), within.last().copied(), all.last()];
+            some.dedup();
+            let some: Vec<Part> = some.into_iter().flatten().cloned().collect();
+            match self.schema_of(side.table, &some) {
+                Ok(columns) => found.push(SideFields::of(side, &columns)),
+                Err(RecordError::NoTable { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
     }
 
     fn schema_of(&self, table: &str, parts: &[Part]) -> Result<SchemaRef, RecordError> {
@@ -145,9 +178,7 @@ impl Reader {
     pub fn scan(&self, table: &str, options: &ScanOptions) -> Result<Scan, RecordError> {
         let from_us = options.from_us.unwrap_or(i64::MIN);
         let to_us = options.to_us.unwrap_or(i64::MAX);
-        let mut parts = self.parts(table)?;
-        let newest = parts.last().cloned();
-        parts.retain(|part| {
+        let in_window = |part: &Part| {
             part.hour_us < to_us
                 && part.hour_us.saturating_add(HOUR_US) > from_us
                 && options.host.as_ref().is_none_or(|h| *h == part.host)
@@ -155,18 +186,25 @@ impl Reader {
                     .instance
                     .as_ref()
                     .is_none_or(|i| *i == part.instance)
-        });
+        };
+        let mut parts = self.parts(table)?;
+        let newest = parts.last().cloned();
+        parts.retain(in_window);
         // Only files of the window are opened; with none there, the newest says the columns.
         let schema = match (parts.is_empty(), newest) {
             (true, Some(newest)) => self.schema_of(table, &[newest])?,
             _ => self.schema_of(table, &parts)?,
         };
+        let sides = self.side_fields(table, &schema, in_window)?;
+        let all = with_sides(&schema, &sides);
         let schema = match &options.columns {
-            None => schema,
-            Some(columns) => project(table, &schema, columns)?,
+            None => all,
+            Some(columns) => project(table, &all, columns)?,
         };
         parts.reverse();
         Ok(Scan {
+            joins: Joins::new(&self.dir, &schema, sides),
+            in_order: false,
             schema,
             parts,
             current: None,
@@ -176,6 +214,17 @@ impl Reader {
             row_groups_skipped: 0,
         })
     }
+}
+
+/// The columns of a table, and behind them those that only its side tables have.
+fn with_sides(schema: &SchemaRef, sides: &[SideFields]) -> SchemaRef {
+    let mut fields: Vec<FieldRef> = schema.fields().to_vec();
+    for field in sides.iter().flat_map(|side| &side.fields) {
+        if !fields.iter().any(|known| known.name() == field.name()) {
+            fields.push(Arc::clone(field));
+        }
+    }
+    Arc::new(Schema::new(fields))
 }
 
 fn project(table: &str, schema: &Schema, columns: &[String]) -> Result<SchemaRef, RecordError> {
@@ -194,11 +243,20 @@ fn project(table: &str, schema: &Schema, columns: &[String]) -> Result<SchemaRef
     Ok(Arc::new(Schema::new(fields)))
 }
 
+/// The file being read.
+struct Current {
+    part: Part,
+    path: PathBuf,
+    batches: Batches,
+}
+
 /// The rows of a [`Reader::scan`], batch by batch. Ends after the first error.
 pub struct Scan {
     schema: SchemaRef,
     parts: Vec<Part>,
-    current: Option<(PathBuf, Batches)>,
+    current: Option<Current>,
+    joins: Joins,
+    in_order: bool,
     from_us: i64,
     to_us: i64,
     truncated: Vec<PathBuf>,
@@ -222,16 +280,31 @@ impl Scan {
         self.row_groups_skipped
     }
 
+    /// The same rows in the order of their time. Without it those of a closed file's row group may
+    /// come session by session. Costs memory for a row group's columns.
+    #[must_use]
+    pub fn in_order(mut self) -> Scan {
+        self.in_order = true;
+        self
+    }
+
+    /// How often a row of those read so far referred to a row of a side table (a session, a cursor)
+    /// that isn't in the recording: what should come from there is null. 0 in a whole recording.
+    pub fn unjoined(&self) -> u64 {
+        self.joins.unjoined()
+    }
+
     fn advance(&mut self) -> Result<Option<RecordBatch>, RecordError> {
         loop {
             if self.current.is_none() && !self.open_next()? {
                 return Ok(None);
             }
-            let Some((path, batches)) = &mut self.current else {
+            let Some(current) = &mut self.current else {
                 return Ok(None);
             };
-            let Some(batch) = batches.next_batch(path)? else {
-                if let Batches::Hot(hot) = batches
+            let path = &current.path;
+            let Some(batch) = current.batches.next_batch(path)? else {
+                if let Batches::Hot(hot) = &current.batches
                     && hot.truncated()
                 {
                     self.truncated.push(path.clone());
@@ -239,11 +312,15 @@ impl Scan {
                 self.current = None;
                 continue;
             };
-            let shaped = shape(&batch, &self.schema, self.from_us, self.to_us)
+            let batch = window(&batch, self.from_us, self.to_us)
                 .map_err(|detail| RecordError::damaged(path, 0, detail))?;
-            if shaped.num_rows() > 0 {
-                return Ok(Some(shaped));
+            if batch.num_rows() == 0 {
+                continue;
             }
+            let joined = self.joins.columns(&current.part, path, &batch)?;
+            return shape(&batch, &joined, &self.schema)
+                .map(Some)
+                .map_err(|detail| RecordError::damaged(path, 0, detail));
         }
     }
 
@@ -253,30 +330,19 @@ impl Scan {
                 continue;
             };
             let path = source.path.clone();
-            let batches = match source.kind {
-                Kind::Hot(hot) => Batches::Hot(hot),
-                Kind::Closed(builder) => {
-                    let groups = builder.metadata().row_groups();
-                    let wanted: Vec<usize> = (0..groups.len())
-                        .filter(|i| overlaps(&groups[*i], self.from_us, self.to_us))
-                        .collect();
-                    self.row_groups_skipped += groups.len() - wanted.len();
-                    let names = self.schema.fields().iter().map(|f| f.name().as_str());
-                    let mask = ProjectionMask::columns(
-                        builder.parquet_schema(),
-                        names.chain([TIME_COLUMN]),
-                    );
-                    let reader = guarded(&path, || {
-                        builder
-                            .with_batch_size(BATCH_ROWS)
-                            .with_row_groups(wanted)
-                            .with_projection(mask)
-                            .build()
-                    })?;
-                    Batches::Closed(reader)
-                }
-            };
-            self.current = Some((path, batches));
+            let (from_us, to_us) = (self.from_us, self.to_us);
+            let names = self.schema.fields().iter().map(|f| f.name().as_str());
+            let needs: Vec<&str> = self.joins.needs().collect();
+            let names = names.chain([TIME_COLUMN]).chain(needs);
+            let (batches, skipped) =
+                source.batches(names, |g| overlaps(g, from_us, to_us), self.in_order)?;
+            self.row_groups_skipped += skipped;
+            self.joins.enter(&part);
+            self.current = Some(Current {
+                part,
+                path,
+                batches,
+            });
             return Ok(true);
         }
         Ok(false)
@@ -296,86 +362,6 @@ impl Iterator for Scan {
     }
 }
 
-enum Batches {
-    Hot(HotReader),
-    Closed(ParquetRecordBatchReader),
-}
-
-impl Batches {
-    fn next_batch(&mut self, path: &Path) -> Result<Option<RecordBatch>, RecordError> {
-        match self {
-            Batches::Hot(hot) => hot.next_batch(),
-            Batches::Closed(reader) => guarded(path, || reader.next().transpose()),
-        }
-    }
-}
-
-/// An opened part.
-struct Source {
-    path: PathBuf,
-    kind: Kind,
-}
-
-enum Kind {
-    Hot(HotReader),
-    Closed(ParquetRecordBatchReaderBuilder<File>),
-}
-
-impl Source {
-    /// Opens `part`, or its closed form if it was closed since it was listed; `None` if it is gone
-    /// (retention removed it).
-    fn open(part: &Part) -> Result<Option<Source>, RecordError> {
-        if part.hot {
-            match HotReader::open(&part.path) {
-                Ok(hot) => {
-                    return Ok(Some(Source {
-                        path: part.path.clone(),
-                        kind: Kind::Hot(hot),
-                    }));
-                }
-                Err(error) if is_gone(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let path = part.path.with_extension(CLOSED);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(RecordError::io(&path, error)),
-        };
-        let builder = guarded(&path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
-        let kind = Kind::Closed(builder);
-        Ok(Some(Source { path, kind }))
-    }
-
-    fn schema(&self) -> Option<SchemaRef> {
-        match &self.kind {
-            Kind::Hot(hot) => hot.schema(),
-            Kind::Closed(builder) => Some(Arc::clone(builder.schema())),
-        }
-    }
-}
-
-/// Runs a step of decoding Parquet. The decoder panics on some damage (a division by a count that
-/// is 0, a slice past its end) instead of returning an error; for us both are a damaged file.
-fn guarded<T, E: std::fmt::Display>(
-    path: &Path,
-    step: impl FnOnce() -> Result<T, E>,
-) -> Result<T, RecordError> {
-    match catch_unwind(AssertUnwindSafe(step)) {
-        Ok(done) => done.map_err(|e| RecordError::damaged(path, 0, e.to_string())),
-        Err(_) => Err(RecordError::damaged(
-            path,
-            0,
-            "its content contradicts itself",
-        )),
-    }
-}
-
-fn is_gone(error: &RecordError) -> bool {
-    matches!(error, RecordError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
-}
-
 /// Whether a row group can hold rows of the window; yes if its statistics don't say.
 fn overlaps(group: &RowGroupMetaData, from_us: i64, to_us: i64) -> bool {
     let time = group
@@ -393,16 +379,35 @@ fn overlaps(group: &RowGroupMetaData, from_us: i64, to_us: i64) -> bool {
     }
 }
 
-/// Rows of the window, columns of `schema`.
+/// The rows of the window.
+fn window(batch: &RecordBatch, from_us: i64, to_us: i64) -> Result<RecordBatch, String> {
+    let time = batch.column_by_name(TIME_COLUMN);
+    let Some(time) = time.filter(|t| matches!(t.data_type(), DataType::Timestamp(..))) else {
+        return Err(format!("it has no column {TIME_COLUMN}"));
+    };
+    let times = time
+        .as_primitive_opt::<TimestampMicrosecondType>()
+        .ok_or_else(|| format!("{TIME_COLUMN} isn't in microseconds"))?
+        .values();
+    let wanted = |time: &i64| *time >= from_us && *time < to_us;
+    if times.iter().all(wanted) {
+        return Ok(batch.clone());
+    }
+    let mask = BooleanArray::from_iter(times.iter().map(|time| Some(wanted(time))));
+    arrow::compute::filter_record_batch(batch, &mask).map_err(|e| e.to_string())
+}
+
+/// The columns of `schema`: of the batch, else of its side tables, else null.
 fn shape(
     batch: &RecordBatch,
+    joined: &[(String, ArrayRef)],
     schema: &SchemaRef,
-    from_us: i64,
-    to_us: i64,
 ) -> Result<RecordBatch, String> {
     let mut columns = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
-        columns.push(match batch.column_by_name(field.name()) {
+        let from_side = || joined.iter().find(|(name, _)| name == field.name());
+        let column = batch.column_by_name(field.name());
+        columns.push(match column.or_else(|| Some(&from_side()?.1)) {
             Some(column) if column.data_type() == field.data_type() => Arc::clone(column),
             Some(column) => {
                 return Err(format!(
@@ -416,20 +421,6 @@ fn shape(
         });
     }
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    let shaped = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
-        .map_err(|e| e.to_string())?;
-    let time = batch.column_by_name(TIME_COLUMN);
-    let Some(time) = time.filter(|t| matches!(t.data_type(), DataType::Timestamp(..))) else {
-        return Err(format!("it has no column {TIME_COLUMN}"));
-    };
-    let times = time
-        .as_primitive_opt::<TimestampMicrosecondType>()
-        .ok_or_else(|| format!("{TIME_COLUMN} isn't in microseconds"))?
-        .values();
-    let wanted = |time: &i64| *time >= from_us && *time < to_us;
-    if times.iter().all(wanted) {
-        return Ok(shaped);
-    }
-    let mask = BooleanArray::from_iter(times.iter().map(|time| Some(wanted(time))));
-    arrow::compute::filter_record_batch(&shaped, &mask).map_err(|e| e.to_string())
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+        .map_err(|e| e.to_string())
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 
+use super::adopt::finish_adoption;
 use super::close::{Compression, left_open};
 use super::closer::{Closer, Note};
 use super::error::{RecordError, RecordErrorKind};
@@ -109,6 +110,7 @@ impl Recorder {
     ) -> Result<Recorder, RecordError> {
         fs::create_dir_all(dir).map_err(|e| RecordError::io(dir, e))?;
         let lock = DirLock::take(dir)?;
+        finish_adoption(dir)?;
         let left = left_open(dir)?;
         if let Err(error) = Recording::append(dir, &meta) {
             if error.kind() != RecordErrorKind::DiskFull {
@@ -177,12 +179,7 @@ impl Recorder {
                 self.tables.len() - 1
             }
         };
-        let place = Place {
-            dir: &self.dir,
-            options: &self.options,
-            closer: &self.closer,
-        };
-        self.tables[index].make_room(&place)?;
+        self.make_room()?;
         self.tables[index].write(batch, &self.meta)
     }
 
@@ -192,14 +189,11 @@ impl Recorder {
     /// # Errors
     /// See [`Recorder::flush`]: too much waits in memory, and it can't be written.
     pub fn make_room(&mut self) -> Result<(), RecordError> {
-        let place = Place {
-            dir: &self.dir,
-            options: &self.options,
-            closer: &self.closer,
-        };
-        self.tables
-            .iter_mut()
-            .try_for_each(|table| table.make_room(&place))
+        // all tables, so that no row is on disk before those that it refers to
+        match self.tables.iter().any(|t| t.is_full(&self.options)) {
+            true => self.flush(),
+            false => Ok(()),
+        }
     }
 
     /// Flushes if rows or time since the last flush ask for it, and says whether it did. Call it
@@ -218,7 +212,8 @@ impl Recorder {
     }
 
     /// Hands all rows to the operating system: after that they outlive this process. Tables are
-    /// flushed in the order of their first write.
+    /// flushed in the order of their first write, and none after one that can't be: what a row
+    /// refers to is on disk before it.
     ///
     /// # Errors
     /// [`RecordError::DiskFull`] or [`RecordError::Io`]; no row is lost, the next flush tries again.

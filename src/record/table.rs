@@ -16,7 +16,7 @@ use super::error::RecordError;
 use super::hot::{HotFile, storable};
 use super::layout::{self, CLOSED, HOT, HOUR_US};
 use super::meta::RecordingMeta;
-use super::recorder::Place;
+use super::recorder::{Place, RecorderOptions};
 
 /// Texts of one hot file held in memory; past this the file is rotated.
 const MAX_DICTIONARY_BYTES: usize = 64 << 20;
@@ -81,11 +81,10 @@ impl Table {
         })
     }
 
-    /// Flushes if so much waits that no more may be taken.
-    pub(super) fn make_room(&mut self, place: &Place<'_>) -> Result<(), RecordError> {
-        let full = self.pending_rows >= FORCED_FLUSH.saturating_mul(place.options.flush_rows)
-            || self.pending_bytes >= MAX_PENDING_BYTES;
-        if full { self.flush(place) } else { Ok(()) }
+    /// Whether so much waits that no more may be taken.
+    pub(super) fn is_full(&self, options: &RecorderOptions) -> bool {
+        self.pending_rows >= FORCED_FLUSH.saturating_mul(options.flush_rows)
+            || self.pending_bytes >= MAX_PENDING_BYTES
     }
 
     /// Takes the rows of `batch`; touches no file.

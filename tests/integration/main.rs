@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accuracy;
+mod backfill;
 mod big;
 mod chains;
 mod columns;
@@ -22,5 +23,6 @@ mod selection;
 mod service;
 mod sql_text;
 mod statistics;
+mod storage;
 mod support;
 mod surface;

@@ -86,7 +86,7 @@ pub fn chains_recording(
             host: Some(host),
             instance: Some(instance),
         };
-        for batch in reader.scan("samples", &scan)? {
+        for batch in reader.scan("samples", &scan)?.in_order() {
             chains.add(&batch?)?;
         }
         chains.close();

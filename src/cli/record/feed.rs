@@ -44,11 +44,7 @@ impl Feed {
         let context = owners.context().watching(bound.rows.len());
         let decoder = Decoder::within(&attachment.blueprint, &bound, &columns, context);
         let walker = Walker::new(bound, select).ok_or_else(|| attachment.lacks_gate())?;
-        let rows = SampleRows::new(
-            decoder.columns(),
-            &attachment.name,
-            &attachment.blueprint.id,
-        );
+        let rows = SampleRows::narrow(&decoder, &attachment.name, &attachment.blueprint.id);
         let texts = form.and_then(|form| SqlTexts::of(&attachment, form));
         if form.is_some() && texts.is_none() {
             tracing::warn!("no SQL text is recorded: {NO_TEXTS}");

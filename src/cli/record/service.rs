@@ -58,7 +58,7 @@ fn record(args: &RecordArgs, quiet: bool, seat: &Seat) -> Result<Exit, Failure> 
     let Some((feed, walker)) = waiting.first()? else {
         return Ok(Exit::Ok);
     };
-    let mut writer = Writer::start(args, Progress::new(args, quiet), &feed)?;
+    let mut writer = Writer::start(args, Progress::new(args, quiet), &mut feed)?;
     let until = args.duration.map(|d| Instant::now() + d);
     waiting.until = until;
     let mut totals = Totals::default();

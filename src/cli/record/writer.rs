@@ -17,7 +17,7 @@ use super::life::Signals;
 use super::notify::Seat;
 use super::options::{self, ServiceArgs};
 use super::summary::Progress;
-use crate::record::{Note, RecordError, RecordErrorKind, Recorder, Summary};
+use crate::record::{Note, RecordError, RecordErrorKind, Recorder, RecorderOptions, Summary};
 use crate::sample::recorder_events::event_batch;
 use crate::sample::rows::statement_batch;
 use crate::sample::slow::{SlowBatch, SlowTables};
@@ -79,10 +79,13 @@ impl<'a> Writer<'a> {
     pub(super) fn start(
         args: &'a RecordArgs,
         progress: Progress,
-        feed: &Feed,
+        feed: &mut Feed,
     ) -> Result<Writer<'a>, Failure> {
         let meta = options::meta(args, &feed.attachment);
-        let options = args.service.recorder_options();
+        let options = RecorderOptions {
+            compression: args.compression,
+            ..args.service.recorder_options()
+        };
         let mut writer = Writer {
             instance: feed.attachment.name.clone(),
             failed: None,
@@ -101,9 +104,10 @@ impl<'a> Writer<'a> {
             rotating: false,
             queue: Vec::new(),
         };
-        // so that no tick is ever written before its samples
-        let none = arrow::array::RecordBatch::new_empty(feed.rows.schema());
-        writer.recorder.write("samples", &none)?;
+        // tables are flushed in this order: what a sample refers to before it, a tick after its samples
+        for (table, none) in feed.rows.all_tables()? {
+            writer.recorder.write(table, &none)?;
+        }
         writer.event(EventKind::Started, writer.started(feed));
         Ok(writer)
     }
@@ -286,17 +290,19 @@ impl<'a> Writer<'a> {
         let room = self.recorder.make_room();
         if let Some(feed) = feed {
             if !feed.rows.is_empty() {
-                let (samples, ticks) = feed.rows.take().map_err(|e| unfit("samples", &e))?;
-                if room.is_err() {
-                    self.disk.lose(&samples, &ticks);
-                    self.taken.ticks -= ticks.num_rows() as u64;
-                    self.taken.rows -= samples.num_rows() as u64;
-                    let told = self.progress.lost(&self.instance, &self.disk.total);
-                    self.told(told);
-                } else {
-                    self.recorder.write("samples", &samples)?;
-                    self.recorder.write("ticks", &ticks)?;
+                let tables = feed.rows.all_tables();
+                let tables = tables.map_err(|e| unfit("samples", &e))?;
+                let written = match room {
+                    Ok(()) => self.write_tables(&tables),
+                    Err(_) => Ok(()),
+                };
+                if room.is_err() || written.is_err() {
+                    feed.rows.lost();
                 }
+                if room.is_err() {
+                    self.lose(&tables);
+                }
+                written?;
             }
             room?;
             let fresh = feed.texts.as_mut().map(|texts| texts.take_fresh());
@@ -317,6 +323,24 @@ impl<'a> Writer<'a> {
         }
         self.recorder.flush()?;
         Ok(true)
+    }
+
+    fn write_tables(&mut self, tables: &[SlowBatch]) -> Result<(), RecordError> {
+        let mut with_rows = tables.iter().filter(|(_, batch)| batch.num_rows() > 0);
+        with_rows.try_for_each(|(table, batch)| self.recorder.write(table, batch))
+    }
+
+    /// Counts what there is no room for.
+    fn lose(&mut self, tables: &[SlowBatch]) {
+        let of = |name: &str| tables.iter().find(|(table, _)| *table == name);
+        let (Some((_, samples)), Some((_, ticks))) = (of("samples"), of("ticks")) else {
+            return;
+        };
+        self.disk.lose(samples, ticks);
+        self.taken.ticks -= ticks.num_rows() as u64;
+        self.taken.rows -= samples.num_rows() as u64;
+        let told = self.progress.lost(&self.instance, &self.disk.total);
+        self.told(told);
     }
 
     fn write_events(&mut self) -> Result<(), RecordError> {

@@ -1,0 +1,297 @@
+//! Columns of `samples` that stand in its side tables, put back while reading.
+//!
+//! For: [`Joins`], which holds the side rows of one hour of one instance at a time, only the columns
+//! that are asked for, and gives each batch its columns by one look-up a row: texts stay
+//! dictionary-coded and aren't copied.
+//!
+//! Not for: which files of the table itself. Callers: `reader`.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array, new_empty_array};
+use arrow::datatypes::{DataType, FieldRef, Int64Type, Schema, UInt32Type};
+
+use super::TIME_COLUMN;
+use super::error::RecordError;
+use super::hot::joined;
+use super::layout::{self, Part};
+use super::source::Source;
+use crate::decode::columns::{SIDES, Side};
+
+/// The table that side tables belong to.
+const MAIN_TABLE: &str = "samples";
+/// The column that is null in a sample on CPU.
+const WAITING_COLUMN: &str = "event";
+
+/// The side tables of a table.
+pub(super) fn sides_of(table: &str) -> &'static [Side] {
+    match table {
+        MAIN_TABLE => &SIDES,
+        _ => &[],
+    }
+}
+
+/// A side table and the columns that it has, beside its key and time.
+pub(super) struct SideFields {
+    side: &'static Side,
+    pub(super) fields: Vec<FieldRef>,
+}
+
+impl SideFields {
+    pub(super) fn of(side: &'static Side, schema: &Schema) -> SideFields {
+        let own = |field: &&FieldRef| ![TIME_COLUMN, side.key].contains(&field.name().as_str());
+        SideFields {
+            side,
+            fields: schema.fields().iter().filter(own).cloned().collect(),
+        }
+    }
+}
+
+/// What a scan takes from side tables.
+pub(super) struct Joins {
+    dir: PathBuf,
+    sides: Vec<Join>,
+    unjoined: u64,
+}
+
+struct Join {
+    side: &'static Side,
+    fields: Vec<FieldRef>,
+    loaded: Option<Loaded>,
+}
+
+/// The side rows of one hour of one instance.
+struct Loaded {
+    host: String,
+    instance: String,
+    hour_us: i64,
+    rows: Rows,
+    columns: Vec<ArrayRef>,
+}
+
+type Rows = HashMap<i64, u32, BuildHasherDefault<KeyHasher>>;
+
+/// Keys are hashes already, or small numbers.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_i64(i64::from(*byte));
+        }
+    }
+
+    fn write_i64(&mut self, key: i64) {
+        // spreads small numbers over all bits
+        self.0 = (self.0 ^ key as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+impl Joins {
+    /// What the columns of `schema` need of these side tables.
+    pub(super) fn new(dir: &Path, schema: &Schema, sides: Vec<SideFields>) -> Joins {
+        let wanted = |field: &FieldRef| schema.column_with_name(field.name()).is_some();
+        let mut joins: Vec<Join> = Vec::new();
+        for SideFields { side, mut fields } in sides {
+            fields.retain(wanted);
+            if !fields.is_empty() {
+                joins.push(Join {
+                    side,
+                    fields,
+                    loaded: None,
+                });
+            }
+        }
+        Joins {
+            dir: dir.to_path_buf(),
+            sides: joins,
+            unjoined: 0,
+        }
+    }
+
+    /// Columns of the table itself that are needed to find side rows.
+    pub(super) fn needs(&self) -> impl Iterator<Item = &'static str> + use<'_> {
+        let sides = self.sides.iter().map(|join| join.side);
+        sides.flat_map(|side| {
+            let waiting = (!side.while_waiting.is_empty()).then_some(WAITING_COLUMN);
+            [side.key].into_iter().chain(waiting)
+        })
+    }
+
+    /// Rows that referred to a side row that isn't there.
+    pub(super) fn unjoined(&self) -> u64 {
+        self.unjoined
+    }
+
+    /// Says that `part` was opened. A recorder writes side rows before the rows that refer to them,
+    /// so what is read of the side tables from now on is enough for it; if it is still written to,
+    /// what was read before is not.
+    pub(super) fn enter(&mut self, part: &Part) {
+        for join in self.sides.iter_mut().filter(|_| part.hot) {
+            join.loaded = None;
+        }
+    }
+
+    /// The columns that a batch of `part` (the file `path`) lacks and side tables have.
+    pub(super) fn columns(
+        &mut self,
+        part: &Part,
+        path: &Path,
+        batch: &RecordBatch,
+    ) -> Result<Vec<(String, ArrayRef)>, RecordError> {
+        let mut columns = Vec::new();
+        for join in &mut self.sides {
+            let lacks = |field: &FieldRef| batch.column_by_name(field.name()).is_none();
+            // a file from before there was this side table has the columns itself
+            let Some(keys) = batch.column_by_name(join.side.key) else {
+                continue;
+            };
+            if !join.fields.iter().any(lacks) {
+                continue;
+            }
+            let (side, fields) = (join.side, join.fields.clone());
+            let loaded = join.load(&self.dir, part)?;
+            let damaged = |detail: String| RecordError::damaged(path, 0, detail);
+            let (found, missing) = loaded.find(keys).map_err(damaged)?;
+            self.unjoined += missing;
+            let waiting = batch.column_by_name(WAITING_COLUMN);
+            for (field, values) in fields.iter().zip(&loaded.columns) {
+                if !lacks(field) {
+                    continue;
+                }
+                let name = field.name();
+                let masked = waiting.filter(|_| side.while_waiting.contains(&name.as_str()));
+                let rows = masked.map(|event| while_valid(&found, event));
+                let column = arrow::compute::take(values, rows.as_ref().unwrap_or(&found), None)
+                    .map_err(|e| damaged(e.to_string()))?;
+                columns.push((name.clone(), column));
+            }
+        }
+        Ok(columns)
+    }
+}
+
+/// `rows` where `column` isn't null.
+fn while_valid(rows: &UInt32Array, column: &ArrayRef) -> UInt32Array {
+    let both = rows.iter().enumerate();
+    both.map(|(i, row)| row.filter(|_| column.is_valid(i)))
+        .collect()
+}
+
+impl Join {
+    /// The side rows for `part`.
+    fn load(&mut self, dir: &Path, part: &Part) -> Result<&Loaded, RecordError> {
+        let is_of = |known: &Loaded| {
+            (known.hour_us, &known.host, &known.instance)
+                == (part.hour_us, &part.host, &part.instance)
+        };
+        let loaded = match self.loaded.take().filter(is_of) {
+            Some(known) => known,
+            None => Loaded::read(self.side, &self.fields, dir, part)?,
+        };
+        Ok(self.loaded.insert(loaded))
+    }
+}
+
+impl Loaded {
+    fn read(
+        side: &'static Side,
+        fields: &[FieldRef],
+        dir: &Path,
+        of: &Part,
+    ) -> Result<Loaded, RecordError> {
+        let mut rows = Rows::default();
+        let mut batches: Vec<Vec<ArrayRef>> = Vec::new();
+        let mut next = 0u32;
+        let hour = (of.host.as_str(), of.instance.as_str(), of.hour_us);
+        for part in layout::parts_of_hour(dir, side.table, hour)? {
+            let Some(source) = Source::open(&part)? else {
+                continue;
+            };
+            let path = source.path.clone();
+            let damaged = |detail: String| RecordError::damaged(&path, 0, detail);
+            let names = fields.iter().map(|f| f.name().as_str());
+            let (mut opened, _) = source.batches(names.chain([side.key]), |_| true, false)?;
+            while let Some(batch) = opened.next_batch(&path)? {
+                let keys = batch.column_by_name(side.key).map(numbers);
+                let keys = keys
+                    .flatten()
+                    .ok_or_else(|| damaged(format!("it has no column {} of numbers", side.key)))?;
+                for key in keys {
+                    if let Some(key) = key {
+                        // a key stands for its content: another row of it says the same
+                        rows.entry(key).or_insert(next);
+                    }
+                    next += 1;
+                }
+                batches.push(columns_of(&batch, fields).map_err(damaged)?);
+            }
+        }
+        let columns = fields.iter().enumerate().map(|(i, field)| {
+            let pieces: Vec<&ArrayRef> = batches.iter().map(|b| &b[i]).collect();
+            if pieces.is_empty() {
+                return Ok(new_empty_array(field.data_type()));
+            }
+            joined(field.data_type(), &pieces)
+                .map_err(|e| RecordError::damaged(&dir.join(side.table), 0, e.to_string()))
+        });
+        Ok(Loaded {
+            host: of.host.clone(),
+            instance: of.instance.clone(),
+            hour_us: of.hour_us,
+            columns: columns.collect::<Result<_, _>>()?,
+            rows,
+        })
+    }
+
+    /// The side row of each key, and how many keys have none.
+    fn find(&self, keys: &ArrayRef) -> Result<(UInt32Array, u64), String> {
+        let Some(keys) = numbers(keys) else {
+            return Err(format!("a key of type {}", keys.data_type()));
+        };
+        let mut missing = 0;
+        let found = keys.map(|key| {
+            let row = self.rows.get(&key?).copied();
+            missing += u64::from(row.is_none());
+            row
+        });
+        let found: UInt32Array = found.collect();
+        Ok((found, missing))
+    }
+}
+
+/// The columns `fields` of a side batch; null where its file is older than they are.
+fn columns_of(batch: &RecordBatch, fields: &[FieldRef]) -> Result<Vec<ArrayRef>, String> {
+    let columns = fields.iter().map(|field| {
+        let (name, expected) = (field.name(), field.data_type());
+        match batch.column_by_name(name) {
+            None => Ok(arrow::array::new_null_array(expected, batch.num_rows())),
+            Some(column) if column.data_type() == expected => Ok(Arc::clone(column)),
+            Some(column) => Err(format!(
+                "column {name} has type {}, the newest file has {expected}; read them by --from/--to apart",
+                column.data_type()
+            )),
+        }
+    });
+    columns.collect()
+}
+
+/// The keys of a column.
+fn numbers(column: &ArrayRef) -> Option<Box<dyn Iterator<Item = Option<i64>> + '_>> {
+    match column.data_type() {
+        DataType::Int64 => Some(Box::new(column.as_primitive::<Int64Type>().iter())),
+        DataType::UInt32 => {
+            let keys = column.as_primitive::<UInt32Type>().iter();
+            Some(Box::new(keys.map(|key| key.map(i64::from))))
+        }
+        _ => None,
+    }
+}

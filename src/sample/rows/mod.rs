@@ -1,0 +1,228 @@
+//! Frames to Arrow batches: the tables of a recording.
+//!
+//! For: [`SampleRows`], either all columns in one wide table (for who looks at them at once), or
+//! narrow for recordings: `samples` with what changes from sample to sample, and beside it
+//! `sessions`, `cursors` and `event_names` with what follows from a key (see
+//! [`crate::decode::columns::SIDES`]); `record` joins them when reading.
+//!
+//! Not for: writing them. Callers: `cli`.
+
+mod builder;
+mod events;
+mod keyed;
+#[cfg(test)]
+mod tests;
+mod ticks;
+mod written;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+
+use self::events::EventRows;
+use self::keyed::KeyedRows;
+use self::ticks::{TickRow, tick_batch};
+use crate::decode::columns::{Home, SIDES};
+use crate::decode::{Column, Decoder};
+use crate::walk::Frame;
+
+pub use self::builder::STORED_ZONE;
+pub(crate) use self::builder::{
+    Builder, constant, data_type, text_column, text_type, time_type, times,
+};
+pub use self::ticks::{statement_batch, tick_schema};
+
+/// What `source` says of these rows; others come from elsewhere (see `backfill`).
+const SOURCE: &str = "sga";
+/// What recordings round `off_us` down to: the microseconds of a walk would be noise that takes room.
+const OFF_STEP_NS: u32 = 100_000;
+
+/// Collects the rows of frames into batches of `samples`, its side tables, and `ticks`.
+pub struct SampleRows {
+    schema: SchemaRef,
+    ids: Vec<u64>,
+    times: Vec<i64>,
+    weights: Vec<u64>,
+    offs: Vec<u32>,
+    /// What `off_us` is rounded down to, ns.
+    off_step_ns: u32,
+    /// Places among the decoder's columns, and what is collected of them.
+    columns: Vec<(usize, Builder)>,
+    sides: Sides,
+    instance: String,
+    blueprint: String,
+    ticks: Vec<TickRow>,
+}
+
+/// What stands beside narrow samples; nothing beside wide ones.
+#[derive(Default)]
+struct Sides {
+    /// Each with the keys of the samples collected.
+    keyed: Vec<(KeyedRows, Vec<i64>)>,
+    events: Option<EventRows>,
+}
+
+impl SampleRows {
+    /// An empty collection of wide samples, for these columns.
+    pub fn new<'a>(
+        columns: impl Iterator<Item = &'a Column>,
+        instance: &str,
+        blueprint: &str,
+    ) -> SampleRows {
+        let columns = columns.enumerate().collect();
+        SampleRows::with(columns, Sides::default(), instance, blueprint)
+    }
+
+    /// An empty collection of narrow samples and their side tables, for a decoder's columns.
+    pub fn narrow(decoder: &Decoder, instance: &str, blueprint: &str) -> SampleRows {
+        let all = decoder.columns().enumerate();
+        let own = all.filter(|(_, c)| c.home == Home::Sample).collect();
+        let keyed = SIDES.iter().filter_map(|side| KeyedRows::of(side, decoder));
+        let sides = Sides {
+            keyed: keyed.map(|rows| (rows, Vec::new())).collect(),
+            events: EventRows::of(decoder),
+        };
+        SampleRows::with(own, sides, instance, blueprint)
+    }
+
+    fn with(
+        columns: Vec<(usize, &Column)>,
+        sides: Sides,
+        instance: &str,
+        blueprint: &str,
+    ) -> SampleRows {
+        let mut fields = vec![
+            Field::new("sample_id", DataType::UInt64, false),
+            Field::new("sample_time", time_type(), false),
+            Field::new("weight_us", DataType::UInt64, false),
+            Field::new("off_us", DataType::UInt32, false),
+            Field::new("instance_name", text_type(), false),
+            Field::new("blueprint_id", text_type(), false),
+            Field::new("source", text_type(), false),
+        ];
+        let keys = sides.keyed.iter().map(|(rows, _)| rows.side.key);
+        fields.extend(keys.map(|key| Field::new(key, DataType::Int64, false)));
+        let own = columns.iter();
+        fields.extend(own.map(|(_, c)| Field::new(c.ash, data_type(c.kind), true)));
+        let built = columns.into_iter().map(|(i, c)| (i, Builder::new(c.kind)));
+        SampleRows {
+            schema: Arc::new(Schema::new(fields)),
+            ids: Vec::new(),
+            times: Vec::new(),
+            weights: Vec::new(),
+            offs: Vec::new(),
+            off_step_ns: match sides.keyed.is_empty() {
+                true => 1_000,
+                false => OFF_STEP_NS,
+            },
+            columns: built.collect(),
+            sides,
+            instance: instance.to_owned(),
+            blueprint: blueprint.to_owned(),
+            ticks: Vec::new(),
+        }
+    }
+
+    /// Schema of `samples`.
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// Sampled sessions collected so far.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether neither samples nor ticks are collected.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty() && self.ticks.is_empty()
+    }
+
+    /// Adds a frame of the decoder that this was made for: one tick, and one sample for each of
+    /// its rows.
+    pub fn append(&mut self, frame: &Frame, decoder: &mut Decoder) {
+        let time_us = frame.wall_ns.div_euclid(1000);
+        for i in 0..frame.len() {
+            let row = decoder.row(frame, i);
+            self.ids.push(frame.tick);
+            self.times.push(time_us);
+            self.weights.push(frame.weight_ns / 1000);
+            self.offs
+                .push(frame.off_ns[i] / self.off_step_ns * (self.off_step_ns / 1000));
+            for (rows, keys) in &mut self.sides.keyed {
+                keys.push(rows.key(decoder, &row, time_us));
+            }
+            if let Some(events) = &mut self.sides.events {
+                events.note(decoder, &row, time_us);
+            }
+            for (place, builder) in &mut self.columns {
+                builder.append(&decoder.value(*place, &row));
+            }
+        }
+        self.ticks.push(TickRow::of(frame));
+    }
+
+    /// The batches of `samples` and `ticks` collected so far; of these nothing is left afterwards.
+    ///
+    /// # Errors
+    /// If the columns don't fit the schema, which would be a defect of this module.
+    pub fn take(&mut self) -> Result<(RecordBatch, RecordBatch), ArrowError> {
+        let rows = self.ids.len();
+        let mut arrays: Vec<ArrayRef> = vec![
+            Arc::new(UInt64Array::from(std::mem::take(&mut self.ids))),
+            times(std::mem::take(&mut self.times)),
+            Arc::new(UInt64Array::from(std::mem::take(&mut self.weights))),
+            Arc::new(UInt32Array::from(std::mem::take(&mut self.offs))),
+            constant(&self.instance, rows),
+            constant(&self.blueprint, rows),
+            constant(SOURCE, rows),
+        ];
+        for (_, keys) in &mut self.sides.keyed {
+            arrays.push(Arc::new(Int64Array::from(std::mem::take(keys))));
+        }
+        arrays.extend(self.columns.iter_mut().map(|(_, b)| b.finish()));
+        let samples = RecordBatch::try_new(self.schema.clone(), arrays)?;
+        let ticks = tick_batch(&std::mem::take(&mut self.ticks))?;
+        Ok((samples, ticks))
+    }
+
+    /// All tables that have rows, in the order in which they are to be written: what a sample
+    /// refers to before the sample, a tick after its samples.
+    ///
+    /// # Errors
+    /// If the columns don't fit the schema, which would be a defect of this module.
+    pub fn take_tables(&mut self) -> Result<Vec<(&'static str, RecordBatch)>, ArrowError> {
+        let mut tables = self.all_tables()?;
+        tables.retain(|(_, batch)| batch.num_rows() > 0);
+        Ok(tables)
+    }
+
+    /// As [`SampleRows::take_tables`], also tables without rows.
+    ///
+    /// # Errors
+    /// If the columns don't fit the schema, which would be a defect of this module.
+    pub fn all_tables(&mut self) -> Result<Vec<(&'static str, RecordBatch)>, ArrowError> {
+        let mut tables = Vec::new();
+        for (rows, _) in &mut self.sides.keyed {
+            tables.push((rows.side.table, rows.take()?));
+        }
+        if let Some(events) = &mut self.sides.events {
+            tables.push((events.side.table, events.take()?));
+        }
+        let (samples, ticks) = self.take()?;
+        tables.extend([("samples", samples), ("ticks", ticks)]);
+        Ok(tables)
+    }
+
+    /// Says that tables taken could not be written: what samples refer to is given out again.
+    pub fn lost(&mut self) {
+        for (rows, _) in &mut self.sides.keyed {
+            rows.lost();
+        }
+        if let Some(events) = &mut self.sides.events {
+            events.lost();
+        }
+    }
+}
