@@ -178,6 +178,7 @@ fn meta(imported: &Imported, view: View) -> RecordingMeta {
         rate_hz: 1e6 / view.period_us() as f64,
         program_version: env!("CARGO_PKG_VERSION").into(),
         sql_text: "none".into(),
+        cpu_count: None,
         start: Timestamp::now(),
     }
 }

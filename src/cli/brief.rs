@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::args::{Args, Command, RecordArgs, SourceArgs, SqlTextArg};
+use super::import::RecordCommand;
 use super::{Exit, Failure, look, record};
 
 /// A directory that nobody else may read, removed when dropped.
@@ -76,7 +77,9 @@ fn record_args(dir: &Path) -> Result<RecordArgs, Failure> {
     let words = ["sgascope", "record", "-o"].map(std::ffi::OsStr::new);
     let words = words.into_iter().chain([dir.as_os_str()]);
     match Args::try_parse_from(words).map(|args| args.command) {
-        Ok(Command::Record(args)) => Ok(args),
+        Ok(Command::Record(RecordCommand {
+            record: Some(args), ..
+        })) => Ok(args),
         _ => Err(Failure::new(
             Exit::Usage,
             "record has no defaults; this is a defect",

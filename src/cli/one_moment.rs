@@ -1,6 +1,7 @@
 //! What can't be asked of an image: it is of one moment, and nothing in it changes.
 
 use super::args::Command;
+use super::import::RecordCommand;
 use super::{Exit, Failure};
 
 /// Refuses what needs time to pass.
@@ -11,7 +12,9 @@ pub fn check(command: &Command) -> Result<(), Failure> {
     let (image, asked) = match command {
         Command::Dump(a) => (&a.source.image, a.watch.map(|_| "dump --watch")),
         Command::Reconcile(a) => (&a.source.image, a.twice.map(|_| "reconcile --twice")),
-        Command::Record(a) => (&a.source.image, Some("record")),
+        Command::Record(RecordCommand {
+            record: Some(a), ..
+        }) => (&a.source.image, Some("record")),
         _ => return Ok(()),
     };
     match (image, asked) {

@@ -217,6 +217,7 @@ pub fn write(dir: &Path, big: &Big) {
         rate_hz: 10.0,
         program_version: "0.0.0".to_owned(),
         sql_text: "none".to_owned(),
+        cpu_count: None,
         start: jiff::Timestamp::from_microsecond(START_US).unwrap(),
     };
     Recorder::create(dir, meta).unwrap().close().unwrap();

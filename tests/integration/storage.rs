@@ -6,9 +6,7 @@ use arrow::array::RecordBatch;
 use sgascope::decode::Decoder;
 use sgascope::decode::columns::{needs_of, sample_columns};
 use sgascope::discover::Via;
-use sgascope::record::{
-    Compression, Reader, Recorder, RecorderOptions, RecordingMeta, ScanOptions,
-};
+use sgascope::record::{Reader, Recorder, RecordingMeta, ScanOptions};
 use sgascope::sample::{Attachment, Owners, SampleRows, Source};
 use sgascope::walk::{Select, Walker};
 
@@ -28,6 +26,7 @@ fn meta() -> RecordingMeta {
         rate_hz: 10.0,
         program_version: "0".into(),
         sql_text: "none".into(),
+        cpu_count: None,
         start: jiff::Timestamp::from_nanosecond(START_NS.into()).unwrap(),
     }
 }

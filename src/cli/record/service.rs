@@ -55,7 +55,7 @@ fn record(args: &RecordArgs, quiet: bool, seat: &Seat) -> Result<Exit, Failure> 
         until: None,
         told: String::new(),
     };
-    let Some((feed, walker)) = waiting.first()? else {
+    let Some((mut feed, walker)) = waiting.first()? else {
         return Ok(Exit::Ok);
     };
     let mut writer = Writer::start(args, Progress::new(args, quiet), &mut feed)?;
