@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,12 +31,10 @@ struct Taken {
 
 impl Taken {
     fn key(&self) -> i64 {
-        // any function of the content will do
-        let mut key = i64::from(self.sid) << 40 | i64::from(self.port.map_or(0, |p| p + 1)) << 20;
-        for byte in self.username.iter().flat_map(|u| u.bytes()) {
-            key = key.wrapping_mul(31).wrapping_add(1 + i64::from(byte));
-        }
-        key
+        // any function of the content will do that tells contents apart
+        let mut hash = DefaultHasher::new();
+        (self.sid, &self.username, self.port).hash(&mut hash);
+        hash.finish() as i64
     }
 
     fn event(&self) -> Option<String> {
