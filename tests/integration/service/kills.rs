@@ -118,7 +118,11 @@ fn five_hundred_kills_lose_at_most_the_last_flush() {
             move || {
                 let dir = temp.path().join(number.to_string());
                 // every other one rotates and closes all the time
-                let size = if number % 2 == 0 { "512MB" } else { "20KB" };
+                let size = if number.is_multiple_of(2) {
+                    "512MB"
+                } else {
+                    "20KB"
+                };
                 let mut random = Random(u64::from(number) + 1);
                 let mut killed = Vec::new();
                 while next().is_ok() {

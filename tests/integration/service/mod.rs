@@ -138,8 +138,8 @@ impl Recording {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let rest = self.lines.iter().collect::<Vec<_>>();
-        let told = self.seen.iter().chain(&rest);
-        told.filter(|l| !l["flushed"].is_null()).last().cloned()
+        let mut told = self.seen.iter().chain(&rest);
+        told.rfind(|l| !l["flushed"].is_null()).cloned()
     }
 }
 
