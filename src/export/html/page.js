@@ -487,7 +487,7 @@
         draw("text", { class: "axis", x: x(step), y: HEIGHT - 12, "text-anchor": "middle" }, label(begin(step))));
     }
     svg.append(draw("line", { class: "base", x1: MARGIN.left, x2: right, y1: bottom, y2: bottom }));
-    const cursor = draw("line", { class: "at", y1: MARGIN.top, y2: bottom, x1: -9, x2: -9 });
+    const cursor = draw("line", { class: "at", y1: MARGIN.top, y2: bottom, x1: 0, x2: 0, visibility: "hidden" });
     svg.append(cursor,
       draw("rect", { class: "shade", x: x(0), y: MARGIN.top, width: x(state.from) - x(0), height: bottom - MARGIN.top }),
       draw("rect", { class: "shade", x: x(state.to), y: MARGIN.top, width: x(steps.count) - x(state.to), height: bottom - MARGIN.top }));
@@ -562,7 +562,7 @@
   };
   chart.addEventListener("pointerup", release);
   chart.addEventListener("pointercancel", release);
-  chart.addEventListener("pointerleave", () => { tip.hidden = true; geometry.cursor.setAttribute("x1", -9); geometry.cursor.setAttribute("x2", -9); });
+  chart.addEventListener("pointerleave", () => { tip.hidden = true; geometry.cursor.setAttribute("visibility", "hidden"); });
   chart.addEventListener("dblclick", () => { setRange(...WHOLE); update(); });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
@@ -587,6 +587,7 @@
     const middle = (x(step) + x(step + 1)) / 2;
     geometry.cursor.setAttribute("x1", middle);
     geometry.cursor.setAttribute("x2", middle);
+    geometry.cursor.setAttribute("visibility", "visible");
     const box = chart.getBoundingClientRect();
     const left = event.clientX - box.left;
     tip.style.left = left + tip.offsetWidth + 24 < box.width ? left + 16 + "px" : Math.max(0, left - tip.offsetWidth - 16) + "px";
