@@ -30,7 +30,9 @@ impl From<AnalyzeError> for Failure {
 
 pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     let (dir, words) = match args.recording.split_first() {
-        Some((first, rest)) if !first.contains('=') => (Some(first.as_str()), rest),
+        Some((first, rest)) if !first.contains('=') || Path::new(first).is_dir() => {
+            (Some(first.as_str()), rest)
+        }
         _ => (None, args.recording.as_slice()),
     };
     let filters: Vec<Filter> = words.iter().map(|w| w.parse()).collect::<Result<_, _>>()?;

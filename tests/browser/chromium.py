@@ -18,6 +18,10 @@ import time
 PATIENCE_S = 180
 
 
+# Windows' numbers of keys, by which Chromium knows them.
+KEYS = {"Enter": 13, "Escape": 27, "PageUp": 33, "PageDown": 34, "ArrowLeft": 37, "ArrowRight": 39}
+
+
 class Failed(Exception):
     """The browser or the page didn't do what it should."""
 
@@ -206,7 +210,7 @@ class Page:
 
     def key(self, key, **more):
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, **more)
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=KEYS[key], **more)
         self.settle()
 
     def screenshot(self, path, whole=True):

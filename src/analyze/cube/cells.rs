@@ -274,7 +274,7 @@ mod tests {
             (random >> 33) % below
         };
         let (mut all, mut of_class) = (0, vec![0; 17]);
-        for _ in 0..900_000 {
+        for _ in 0..410_000 {
             let places: Vec<u16> = kept
                 .iter()
                 .map(|k| next(u64::from(*k) + 1) as u16)

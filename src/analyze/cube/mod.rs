@@ -191,7 +191,7 @@ fn known_dimensions(reader: &Reader) -> Result<Vec<Dimension>, AnalyzeError> {
         let there = |name: &&&str| schema.column_with_name(name).is_some();
         let columns: Vec<_> = spec.columns.iter().filter(there).collect();
         // an instance alone isn't a session
-        let enough = columns.last().copied() == spec.columns.last() || columns.len() > 1;
+        let enough = columns.iter().any(|name| **name != "instance_name");
         enough.then(|| Dimension {
             name: spec.name,
             columns: columns.into_iter().map(|c| (*c).to_owned()).collect(),

@@ -12,6 +12,12 @@ use super::text;
 use crate::analyze::Steps;
 use crate::analyze::cube::{Cube, Sparse};
 
+/// Labels of the time axis at most, and how far apart they may be.
+const LABELS: i64 = 9;
+const LABELS_EVERY_MS: [i64; 21] = [
+    100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000,
+    900_000, 1_800_000, 3_600_000, 7_200_000, 10_800_000, 21_600_000, 43_200_000, 86_400_000,
+];
 /// Size and margins of the picture, in its own units. `page.js` has the same margins.
 const WIDTH: f64 = 1200.0;
 const HEIGHT: f64 = 320.0;
@@ -280,6 +286,25 @@ impl Scale {
         all.collect()
     }
 
+    /// The first step with a label, and the steps from label to label: at round times, not too many.
+    fn labelled(&self) -> (usize, usize) {
+        let Steps {
+            start_us,
+            width_us,
+            count,
+        } = self.steps;
+        let least_us = width_us.saturating_mul(count as i64) / LABELS;
+        let fits = |us: &i64| *us >= least_us && width_us > 0 && us % width_us == 0;
+        let by_us = LABELS_EVERY_MS.iter().map(|ms| ms * 1_000).find(fits);
+        match by_us {
+            Some(by_us) => {
+                let first_us = (by_us - start_us.rem_euclid(by_us)) % by_us;
+                ((first_us / width_us) as usize, (by_us / width_us) as usize)
+            }
+            None => (0, count.div_ceil(LABELS as usize).max(1)),
+        }
+    }
+
     /// Labels of the time axis: place and time.
     fn times(&self) -> Vec<(f64, String)> {
         let width_us = self.steps.width_us;
@@ -290,8 +315,8 @@ impl Scale {
             us if us >= 10_000_000 => "%H:%M:%S",
             _ => "%H:%M:%S%.3f",
         };
-        let every = self.steps.count.div_ceil(8).max(1);
-        let steps = (0..=self.steps.count).step_by(every);
+        let (first, every) = self.labelled();
+        let steps = (first..=self.steps.count).step_by(every);
         let inside = steps.filter(|step| self.x(*step) < WIDTH - 40.0);
         let label = |step: usize| {
             let us = self
@@ -336,7 +361,7 @@ mod tests {
             (1.0, 1.0, 0.2),
             (4.2, 5.0, 1.0),
             (85.0, 100.0, 20.0),
-            (1_001.0, 1_200.0, 200.0),
+            (1_001.0, 1_500.0, 500.0),
         ] {
             let (found, distance) = nice_top(highest);
             assert!(

@@ -431,6 +431,15 @@
   for (let step = 0; step < steps.count; step++) watchedSteps[step] = watchedUs(step, step + 1);
   const aasOf = (us, step) => (watchedSteps[step] > 0 ? us / watchedSteps[step] : 0);
 
+  // The first step with a label, and the steps from label to label: at round times, not more than `most`.
+  function labelled(most) {
+    const seconds = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
+    const least = steps.width_us * steps.count / most;
+    const by = seconds.map((s) => s * 1e6).find((us) => us >= least && us % steps.width_us === 0);
+    if (by === undefined) return [0, Math.max(1, Math.ceil(steps.count / most))];
+    return [(Math.ceil(steps.start_us / by) * by - steps.start_us) / steps.width_us, by / steps.width_us];
+  }
+
   function area(below, above, x, y) {
     let path = "";
     const r = (value) => Math.round(value * 10) / 10;
@@ -481,13 +490,13 @@
     }
     const span = steps.width_us * steps.count;
     const label = (us) => (span >= 2 * 864e8 ? `${dayText(us).slice(5)} ${clockText(us).slice(0, 5)}` : span >= 6e8 ? clockText(us).slice(0, 5) : clockText(us, span < 1e7));
-    const every = Math.max(1, Math.ceil(steps.count / Math.max(2, Math.floor(width / 130))));
-    for (let step = 0; step <= steps.count && x(step) < width - 30; step += every) {
+    const [first, every] = labelled(Math.max(2, Math.floor(width / 130)));
+    for (let step = first; step <= steps.count && x(step) < width - 30; step += every) {
       svg.append(draw("line", { class: "tick", x1: x(step), x2: x(step), y1: bottom, y2: bottom + 5 }),
         draw("text", { class: "axis", x: x(step), y: HEIGHT - 12, "text-anchor": "middle" }, label(begin(step))));
     }
     svg.append(draw("line", { class: "base", x1: MARGIN.left, x2: right, y1: bottom, y2: bottom }));
-    const cursor = draw("line", { class: "at", y1: MARGIN.top, y2: bottom, x1: -9, x2: -9 });
+    const cursor = draw("line", { class: "at", y1: MARGIN.top, y2: bottom, x1: 0, x2: 0, visibility: "hidden" });
     svg.append(cursor,
       draw("rect", { class: "shade", x: x(0), y: MARGIN.top, width: x(state.from) - x(0), height: bottom - MARGIN.top }),
       draw("rect", { class: "shade", x: x(state.to), y: MARGIN.top, width: x(steps.count) - x(state.to), height: bottom - MARGIN.top }));
@@ -562,7 +571,7 @@
   };
   chart.addEventListener("pointerup", release);
   chart.addEventListener("pointercancel", release);
-  chart.addEventListener("pointerleave", () => { tip.hidden = true; geometry.cursor.setAttribute("x1", -9); geometry.cursor.setAttribute("x2", -9); });
+  chart.addEventListener("pointerleave", () => { tip.hidden = true; geometry.cursor.setAttribute("visibility", "hidden"); });
   chart.addEventListener("dblclick", () => { setRange(...WHOLE); update(); });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
@@ -587,6 +596,7 @@
     const middle = (x(step) + x(step + 1)) / 2;
     geometry.cursor.setAttribute("x1", middle);
     geometry.cursor.setAttribute("x2", middle);
+    geometry.cursor.setAttribute("visibility", "visible");
     const box = chart.getBoundingClientRect();
     const left = event.clientX - box.left;
     tip.style.left = left + tip.offsetWidth + 24 < box.width ? left + 16 + "px" : Math.max(0, left - tip.offsetWidth - 16) + "px";

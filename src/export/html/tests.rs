@@ -98,7 +98,7 @@ fn a_forced_blueprint_is_stamped() {
 fn few_and_no_samples_say_so() {
     let one = page_of(&[vec![sample(0, 1, None, "SCOTT")]], false);
     assert!(
-        one.contains("Only 1 tick: averages of so few say little"),
+        one.contains("only 1 tick: averages of so few say little"),
         "{one}"
     );
     let none = page_of(&[vec![], vec![]], false);
