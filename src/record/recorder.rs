@@ -179,7 +179,10 @@ impl Recorder {
                 self.tables.len() - 1
             }
         };
-        self.make_room()?;
+        // Only of this table: batches that belong together were let in together by `make_room`.
+        if self.tables[index].is_full(&self.options) {
+            self.flush()?;
+        }
         self.tables[index].write(batch, &self.meta)
     }
 
