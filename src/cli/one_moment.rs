@@ -13,8 +13,9 @@ pub fn check(command: &Command) -> Result<(), Failure> {
         Command::Dump(a) => (&a.source.image, a.watch.map(|_| "dump --watch")),
         Command::Reconcile(a) => (&a.source.image, a.twice.map(|_| "reconcile --twice")),
         Command::Record(RecordCommand {
-            record: Some(a), ..
-        }) => (&a.source.image, Some("record")),
+            action: None,
+            record,
+        }) => (&record.source.image, Some("record")),
         _ => return Ok(()),
     };
     match (image, asked) {
