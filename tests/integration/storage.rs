@@ -6,9 +6,7 @@ use arrow::array::RecordBatch;
 use sgascope::decode::Decoder;
 use sgascope::decode::columns::{needs_of, sample_columns};
 use sgascope::discover::Via;
-use sgascope::record::{
-    Compression, Reader, Recorder, RecorderOptions, RecordingMeta, ScanOptions,
-};
+use sgascope::record::{Reader, Recorder, RecordingMeta, ScanOptions};
 use sgascope::sample::{Attachment, Owners, SampleRows, Source};
 use sgascope::walk::{Select, Walker};
 
