@@ -10,6 +10,7 @@
 
 pub mod attach;
 pub mod choose;
+mod image;
 pub mod owners;
 pub mod pacer;
 pub mod parallel;
@@ -23,8 +24,9 @@ pub mod snapshot;
 pub mod sql_texts;
 pub mod statistics;
 
-pub use attach::{AttachError, Attachment, Source, captured, is_oracle};
+pub use attach::{AttachError, Attachment, Source, is_oracle};
 pub use choose::Selected;
+pub use image::captured;
 pub use owners::Owners;
 pub use pacer::{Jitter, Pacer};
 pub use processes::ProcessSnapshot;
