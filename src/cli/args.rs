@@ -43,7 +43,7 @@ pub enum Command {
     /// Sample sessions at a steady rate into an open recording (Arrow while hot, Parquet when closed)
     Record(super::import::RecordCommand),
     /// Where the time went: ashtop over a recording
-    Report(ReportArgs),
+    Report(Box<ReportArgs>),
     /// Sessions against processes against the operating system: sniped, killed, orphaned, shared, recursive; prints clean-up statements, never runs them
     Reconcile(ReconcileArgs),
     /// Wait chains with their final blockers, idle ones too: live, over an image or a recording

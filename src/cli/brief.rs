@@ -77,9 +77,7 @@ fn record_args(dir: &Path) -> Result<RecordArgs, Failure> {
     let words = ["sgascope", "record", "-o"].map(std::ffi::OsStr::new);
     let words = words.into_iter().chain([dir.as_os_str()]);
     match Args::try_parse_from(words).map(|args| args.command) {
-        Ok(Command::Record(RecordCommand {
-            record: Some(args), ..
-        })) => Ok(args),
+        Ok(Command::Record(RecordCommand::Sample(args))) => Ok(*args),
         _ => Err(Failure::new(
             Exit::Usage,
             "record has no defaults; this is a defect",

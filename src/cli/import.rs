@@ -3,30 +3,57 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args as ClapArgs, Command, FromArgMatches, ValueEnum};
 use jiff::tz::TimeZone;
 
 use super::args::{Format, RecordArgs};
 use super::{Exit, Failure};
 use crate::backfill::{Backfill, BackfillError, Imported, View, backfill};
 
-/// `record`, or what else is done with recordings.
-#[derive(ClapArgs, Debug, Clone)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub struct RecordCommand {
-    /// Something else than sampling.
-    #[command(subcommand)]
-    pub action: Option<RecordAction>,
-    /// What to sample, and where to.
-    #[command(flatten)]
-    pub record: Option<RecordArgs>,
+/// `record`: sampling, or what else is done with recordings.
+#[derive(Debug, Clone)]
+pub enum RecordCommand {
+    /// Sample an instance.
+    Sample(Box<RecordArgs>),
+    /// Take rows from elsewhere.
+    Import(ImportArgs),
 }
 
-/// What is done with recordings beside sampling.
-#[derive(Subcommand, Debug, Clone)]
-pub enum RecordAction {
-    /// Fill gaps with what the database kept: a CSV file of V$ACTIVE_SESSION_HISTORY or DBA_HIST_ACTIVE_SESS_HISTORY
-    Import(ImportArgs),
+/// Name of the sub-command.
+const IMPORT: &str = "import";
+const ABOUT_IMPORT: &str = "Fill gaps with what the database kept: a CSV file of V$ACTIVE_SESSION_HISTORY or \
+                            DBA_HIST_ACTIVE_SESS_HISTORY";
+
+/// By hand, as sampling has required arguments of its own, which a sub-command lifts.
+impl FromArgMatches for RecordCommand {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<RecordCommand, clap::Error> {
+        match matches.subcommand() {
+            Some((IMPORT, import)) => {
+                ImportArgs::from_arg_matches(import).map(RecordCommand::Import)
+            }
+            _ => RecordArgs::from_arg_matches(matches)
+                .map(|args| RecordCommand::Sample(Box::new(args))),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = RecordCommand::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl ClapArgs for RecordCommand {
+    fn augment_args(command: Command) -> Command {
+        let import = ImportArgs::augment_args(Command::new(IMPORT)).about(ABOUT_IMPORT);
+        RecordArgs::augment_args(command)
+            .args_conflicts_with_subcommands(true)
+            .subcommand_negates_reqs(true)
+            .subcommand(import)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        RecordCommand::augment_args(command)
+    }
 }
 
 /// Arguments of `record import`.
@@ -92,13 +119,9 @@ impl From<BackfillError> for Failure {
 
 /// `record` or what else was asked for.
 pub fn run_record(command: &RecordCommand, quiet: bool) -> Result<Exit, Failure> {
-    match (&command.action, &command.record) {
-        (Some(RecordAction::Import(args)), _) => run(args, quiet),
-        (None, Some(args)) => super::record::run(args, quiet),
-        (None, None) => Err(Failure::new(
-            Exit::Usage,
-            "say with -o where to record to, or what else to do (record --help)",
-        )),
+    match command {
+        RecordCommand::Sample(args) => super::record::run(args, quiet),
+        RecordCommand::Import(args) => run(args, quiet),
     }
 }
 

@@ -12,9 +12,7 @@ pub fn check(command: &Command) -> Result<(), Failure> {
     let (image, asked) = match command {
         Command::Dump(a) => (&a.source.image, a.watch.map(|_| "dump --watch")),
         Command::Reconcile(a) => (&a.source.image, a.twice.map(|_| "reconcile --twice")),
-        Command::Record(RecordCommand {
-            record: Some(a), ..
-        }) => (&a.source.image, Some("record")),
+        Command::Record(RecordCommand::Sample(a)) => (&a.source.image, Some("record")),
         _ => return Ok(()),
     };
     match (image, asked) {

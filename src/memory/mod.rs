@@ -163,7 +163,13 @@ pub trait AddressSpace: Send + Sync {
     /// Copies `out.len()` little-endian words from `spot.offset + offset` of region `spot.region`.
     /// Both offsets' sum needs no alignment, but aligned words are read whole (untorn on x86-64).
     /// Bounds are checked again on every call, so a stale `Spot` gives a [`Fault`], nothing worse.
-    fn read_words(&self, spot: Spot, offset: u64, out: &mut [u64]) -> Result<(), Fault>;
+    fn read_words(&self, spot: Spot, offset: u64, out: &mut [u64]) -> Result<(), Fault> {
+        self.read_bytes(spot, offset, raw::bytes_of(out))?;
+        for word in out {
+            *word = u64::from_le(*word);
+        }
+        Ok(())
+    }
 
     /// Copies `out.len()` bytes from `spot.offset + offset` of region `spot.region`.
     fn read_bytes(&self, spot: Spot, offset: u64, out: &mut [u8]) -> Result<(), Fault>;

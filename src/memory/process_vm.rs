@@ -13,7 +13,6 @@ use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 
-use super::raw;
 use super::{AddressSpace, Fault, FaultKind, Region, Spot, TargetAddr, within};
 
 /// Why another process's memory can't be read.
@@ -128,14 +127,6 @@ impl AddressSpace for ProcessSpace {
 
     fn kind(&self) -> &'static str {
         "process-vm"
-    }
-
-    fn read_words(&self, spot: Spot, offset: u64, out: &mut [u64]) -> Result<(), Fault> {
-        self.read_at(spot, offset, raw::bytes_of(out))?;
-        for word in out {
-            *word = u64::from_le(*word);
-        }
-        Ok(())
     }
 
     fn read_bytes(&self, spot: Spot, offset: u64, out: &mut [u8]) -> Result<(), Fault> {

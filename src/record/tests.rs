@@ -23,21 +23,36 @@ pub(super) fn record(dir: &Path, ticks: &[Vec<Sample>], flush_each: usize) -> Re
 /// Leaves hot files behind as `kill -9` would: nothing is closed, nothing more is flushed.
 pub(super) fn abandon(mut recorder: Recorder, dir: &Path, to: &Path) {
     recorder.flush().unwrap();
-    copy_tree(dir, to);
+    // what a kill leaves is of one moment: copied again when a file was closed meanwhile
+    while copy_tree(dir, to).is_err() || names(dir) != names(to) {
+        fs::remove_dir_all(to).unwrap();
+    }
     drop(recorder);
 }
 
-fn copy_tree(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
-            copy_tree(&entry.path(), &target);
+            copy_tree(&entry.path(), &target)?;
         } else {
-            fs::copy(entry.path(), &target).unwrap();
+            fs::copy(entry.path(), &target)?;
         }
     }
+    Ok(())
+}
+
+/// Names and lengths of all files.
+fn names(dir: &Path) -> std::collections::BTreeSet<(std::ffi::OsString, u64)> {
+    let entries = fs::read_dir(dir).unwrap().flatten();
+    let of = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(found) if found.is_dir() => names(&entry.path()),
+        Ok(found) => [(entry.file_name(), found.len())].into(),
+        Err(_) => Default::default(),
+    };
+    entries.flat_map(of).collect()
 }
 
 pub(super) fn files(dir: &Path, suffix: &str) -> Vec<PathBuf> {

@@ -10,11 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::choose::{self, Selected};
-use super::pacer::{monotonic_ns, wall_ns};
 use crate::blueprint::{self, Blueprint, BlueprintError, ExeReader};
 use crate::decode::text::before_nul;
-use crate::discover::{self, Captured, Instance, OpenError, OsProcesses, ProcRoot, Via};
-use crate::memory::image::{ImageError, ImageSpace};
+use crate::discover::{self, Captured, Instance, OpenError, ProcRoot, Via};
 use crate::memory::{AddressSpace, FileError, FileSpace, TargetAddr};
 use crate::plan::{self, Accepted, BoundPlan, EventTable, Moment, Need, PlanError, RowTable};
 use crate::walk::{GateFields, STATE_FLAG};
@@ -143,91 +141,6 @@ impl Attachment {
         }
     }
 
-    /// A captured image, with the blueprint in it if none is given.
-    fn of_image(
-        image: Arc<ImageSpace>,
-        given: Option<Blueprint>,
-    ) -> Result<Attachment, AttachError> {
-        let captured = captured(&image)?;
-        let (blueprint, selected, forced) = match given {
-            Some(given) => {
-                if let Some(found) = &captured.executable.build_id {
-                    let path = captured.executable.path.clone().unwrap_or_default();
-                    check_identity(&given, &captured.sid, found, path)?;
-                }
-                let known =
-                    given.identity.build_id.is_some() && captured.executable.build_id.is_some();
-                (given, Selected::Given, !known)
-            }
-            None => {
-                let text = captured.blueprint.to_string();
-                let origin = format!("the blueprint in {}", image.path().display());
-                let blueprint = Blueprint::from_json(text.as_bytes(), &origin)?;
-                (blueprint, Selected::Embedded, false)
-            }
-        };
-        let target = Target {
-            captured: Some(Arc::new(captured)),
-            ..Target::image(image.path().display().to_string(), image.clone())
-        };
-        let opened = target.accept(blueprint, selected, forced);
-        match image.damage() {
-            // what doesn't fit may only be unreadable
-            Some(damage) => Err(FileError::from(damage).into()),
-            None => opened,
-        }
-    }
-
-    /// The same instance on a copy of its memory, read by a blueprint made of its own.
-    ///
-    /// # Errors
-    /// When the blueprint doesn't fit the copy.
-    pub fn on_copy(
-        &self,
-        space: Arc<dyn AddressSpace>,
-        blueprint: Blueprint,
-        captured: Captured,
-    ) -> Result<Attachment, AttachError> {
-        let target = Target {
-            captured: Some(Arc::new(captured)),
-            ..Target::image(self.name.clone(), space)
-        };
-        target.accept(blueprint, self.selected, self.forced)
-    }
-
-    /// CLOCK_MONOTONIC and time of day (ns, ns since the epoch): of now, or of the moment that a
-    /// captured image is of.
-    pub fn clocks(&self) -> (u64, i64) {
-        match &self.captured {
-            Some(captured) => (captured.taken_at.mono_ns, captured.taken_at.wall_ns),
-            None => (monotonic_ns(), wall_ns()),
-        }
-    }
-
-    /// The server processes of the instance: of now, or as they were when its image was captured.
-    pub fn os_processes(&self) -> OsProcesses {
-        match (&self.instance, &self.captured) {
-            (Some(instance), _) => OsProcesses::of(instance),
-            (None, Some(captured)) => match &captured.os_unknown {
-                Some(why) => OsProcesses::none(why),
-                None => OsProcesses::captured(captured.os_processes.clone()),
-            },
-            (None, None) => OsProcesses::none("an image has no running processes"),
-        }
-    }
-
-    /// Whether nothing that was read so far is damaged. To be asked after reading and before
-    /// anything is shown: damaged parts read as faults.
-    ///
-    /// # Errors
-    /// The first damage of the image.
-    pub fn intact(&self) -> Result<(), AttachError> {
-        match self.space.damage() {
-            Some(damage) => Err(FileError::from(damage).into()),
-            None => Ok(()),
-        }
-    }
-
     fn live(
         instance: Instance,
         via: Via,
@@ -351,7 +264,7 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
-    fn image(name: String, space: Arc<dyn AddressSpace>) -> Target<'static> {
+    pub(super) fn image(name: String, space: Arc<dyn AddressSpace>) -> Target<'static> {
         Target {
             name,
             space,
@@ -454,25 +367,7 @@ fn find(sid: Option<&str>) -> Result<Instance, AttachError> {
     }
 }
 
-/// What a captured image says of itself.
-///
-/// # Errors
-/// It says something else than this program expects.
-pub fn captured(image: &ImageSpace) -> Result<Captured, AttachError> {
-    use serde::Deserialize;
-    Captured::deserialize(image.document()).map_err(|e| {
-        let damaged = ImageError::Damaged {
-            path: image.path().to_owned(),
-            what: "its table".into(),
-            offset: 0,
-            expected: "the members that docs/image-format.md lists".into(),
-            found: e.to_string(),
-        };
-        FileError::from(damaged).into()
-    })
-}
-
-fn check_identity(
+pub(super) fn check_identity(
     given: &Blueprint,
     sid: &str,
     found: &str,

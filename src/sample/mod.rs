@@ -11,6 +11,7 @@
 pub mod attach;
 pub mod choose;
 pub mod clock;
+mod image;
 pub mod owners;
 pub mod pacer;
 pub mod parallel;
@@ -27,9 +28,10 @@ pub mod sql_texts;
 pub mod statistics;
 mod timeline;
 
-pub use attach::{AttachError, Attachment, Source, captured, is_oracle};
+pub use attach::{AttachError, Attachment, Source, is_oracle};
 pub use choose::Selected;
 pub use clock::ClockWatch;
+pub use image::captured;
 pub use owners::Owners;
 pub use pacer::{Jitter, Pacer};
 pub use processes::ProcessSnapshot;

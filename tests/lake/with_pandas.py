@@ -3,9 +3,11 @@
     with_pandas.py CASES.json
 """
 
+import pathlib
 import sys
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from cases import compare, done, load, time_text, us_of
 
@@ -19,6 +21,7 @@ def main(cases_path):
     for case in cases:
         if case["recording"] != opened:
             opened = case["recording"]
+            every_table(opened)
             samples, ticks = joined(opened), table(opened, "ticks")
         inside = window(samples, case)
         if case["pandas"]:
@@ -34,6 +37,16 @@ def table(recording, name):
     assert len(read), name
     texts = [column for column, kind in read.dtypes.items() if "dictionary" in str(kind)]
     return read.astype({column: "string[pyarrow]" for column in texts + PARTITION})
+
+
+def every_table(recording):
+    """All tables read back with all rows that their files say they have."""
+    tables = [entry for entry in pathlib.Path(recording).iterdir() if any(entry.glob("host=*"))]
+    assert len(tables) >= 5, tables
+    for entry in tables:
+        files = list(entry.rglob("*.parquet"))
+        rows = sum(pq.read_metadata(file).num_rows for file in files)
+        assert len(table(recording, entry.name)) == rows > 0, entry
 
 
 def joined(recording):

@@ -255,13 +255,8 @@ impl Scale {
                 round(self.x(from)),
                 round(self.y(below[from]))
             );
-            for at in from..step {
-                let _ = write!(
-                    path,
-                    "V{}H{}",
-                    round(self.y(above[at])),
-                    round(self.x(at + 1))
-                );
+            for (at, top) in above.iter().enumerate().take(step).skip(from) {
+                let _ = write!(path, "V{}H{}", round(self.y(*top)), round(self.x(at + 1)));
             }
             for at in (from..step).rev() {
                 let _ = write!(path, "V{}H{}", round(self.y(below[at])), round(self.x(at)));

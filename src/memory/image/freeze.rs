@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::error::ImageError;
 use super::write::ImageWriter;
 use crate::memory::{
-    AddressSpace, Fault, FaultKind, Region, Spot, TargetAddr, fence_acquire, raw, within,
+    AddressSpace, Fault, FaultKind, Region, Spot, TargetAddr, fence_acquire, within,
 };
 
 /// Bytes copied at once.
@@ -262,14 +262,6 @@ impl AddressSpace for FreezingSpace {
 
     fn kind(&self) -> &'static str {
         self.inner.kind()
-    }
-
-    fn read_words(&self, spot: Spot, offset: u64, out: &mut [u64]) -> Result<(), Fault> {
-        self.read_at(spot, offset, raw::bytes_of(out))?;
-        for word in out {
-            *word = u64::from_le(*word);
-        }
-        Ok(())
     }
 
     fn read_bytes(&self, spot: Spot, offset: u64, out: &mut [u8]) -> Result<(), Fault> {

@@ -15,7 +15,7 @@ use super::format::{
 };
 use super::store::{Missing, Store};
 use super::write::read_head;
-use crate::memory::{AddressSpace, Fault, FaultKind, Region, Spot, TargetAddr, raw, within};
+use crate::memory::{AddressSpace, Fault, FaultKind, Region, Spot, TargetAddr, within};
 
 /// Memory as it was captured.
 pub struct ImageSpace {
@@ -268,14 +268,6 @@ impl AddressSpace for ImageSpace {
 
     fn kind(&self) -> &'static str {
         "image"
-    }
-
-    fn read_words(&self, spot: Spot, offset: u64, out: &mut [u64]) -> Result<(), Fault> {
-        self.read_at(spot, offset, raw::bytes_of(out))?;
-        for word in out {
-            *word = u64::from_le(*word);
-        }
-        Ok(())
     }
 
     fn read_bytes(&self, spot: Spot, offset: u64, out: &mut [u8]) -> Result<(), Fault> {
