@@ -160,7 +160,8 @@ fn what_costs_need_is_the_default_and_none_is_none() {
         .unwrap()
         .tables()
         .unwrap();
-    assert_eq!(tables, ["events", "samples", "ticks"]);
+    let off = |t: &String| t == "stats" || t == "processes";
+    assert!(!tables.iter().any(off), "{tables:?}");
     let path = none.to_str().unwrap();
     let unknown = sgascope(["record", "-I", "COSTS", "-o", path, "--stats", "DB tyme"]);
     let (code, said) = end(&unknown);
