@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use arrow::array::AsArray;
-use arrow::datatypes::{TimestampMicrosecondType, UInt64Type};
+use arrow::datatypes::{TimestampMicrosecondType, UInt32Type, UInt64Type};
 
 use super::View;
 use super::error::BackfillError;
@@ -25,6 +25,13 @@ pub(super) struct Coverage {
     spans: Vec<(i64, i64)>,
 }
 
+/// A tick of the recording; all in microseconds.
+struct Tick {
+    time: i64,
+    weight: i64,
+    late: i64,
+}
+
 impl Coverage {
     /// What the ticks of an instance cover around these times: each the time for which it stands, which ends with it.
     pub(super) fn of(
@@ -39,11 +46,15 @@ impl Coverage {
         let options = ScanOptions {
             from_us: Some(first.saturating_sub(REACH_US)),
             to_us: Some(last.saturating_add(REACH_US)),
-            columns: Some(vec!["sample_time".into(), "weight_us".into()]),
+            columns: Some(vec![
+                "sample_time".into(),
+                "weight_us".into(),
+                "late_us".into(),
+            ]),
             host: Some(host.to_owned()),
             instance: Some(instance.to_owned()),
         };
-        let mut ticks: Vec<(i64, i64)> = Vec::new();
+        let mut ticks: Vec<Tick> = Vec::new();
         let scan = match reader.scan("ticks", &options) {
             Ok(scan) => scan,
             Err(RecordError::NoTable { .. }) => return Ok(Coverage::default()),
@@ -51,31 +62,39 @@ impl Coverage {
         };
         for batch in scan {
             let batch = batch?;
-            let times = batch
-                .column_by_name("sample_time")
+            let column = |name: &str| batch.column_by_name(name);
+            let times = column("sample_time")
                 .and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
-            let weights = batch
-                .column_by_name("weight_us")
-                .and_then(|c| c.as_primitive_opt::<UInt64Type>());
-            if let (Some(times), Some(weights)) = (times, weights) {
-                let weights = weights.values().iter();
-                let weights = weights.map(|w| i64::try_from(*w).unwrap_or(i64::MAX));
-                ticks.extend(times.values().iter().copied().zip(weights));
+            let weights = column("weight_us").and_then(|c| c.as_primitive_opt::<UInt64Type>());
+            let lates = column("late_us").and_then(|c| c.as_primitive_opt::<UInt32Type>());
+            if let (Some(times), Some(weights), Some(lates)) = (times, weights, lates) {
+                ticks.extend((0..batch.num_rows()).map(|row| Tick {
+                    time: times.value(row),
+                    weight: i64::try_from(weights.value(row)).unwrap_or(i64::MAX),
+                    late: i64::from(lates.value(row)),
+                }));
             }
         }
-        ticks.sort_unstable();
         Ok(Coverage::joined(&ticks))
     }
 
-    /// Spans of ticks (time and weight), sorted. Ticks lie anywhere in their periods, so a hole shorter than a tick's
-    /// weight is none.
-    fn joined(ticks: &[(i64, i64)]) -> Coverage {
+    /// Spans of ticks. Weights cover the run without holes, each up to the end of its tick's period; a tick lies anywhere in
+    /// its period, so a hole shorter than a tick's weight is none.
+    fn joined(ticks: &[Tick]) -> Coverage {
+        let mut pieces: Vec<(i64, i64, i64)> = ticks
+            .iter()
+            .map(|tick| {
+                // what was taken late stands for the time at which it was due
+                let due = tick.time.saturating_sub(tick.late);
+                (due.saturating_sub(tick.weight), tick.time, tick.weight)
+            })
+            .collect();
+        pieces.sort_unstable();
         let mut spans: Vec<(i64, i64)> = Vec::new();
-        for (time, weight) in ticks {
-            let start = time.saturating_sub(*weight);
+        for (start, end, weight) in pieces {
             match spans.last_mut() {
-                Some((_, end)) if start.saturating_sub(*weight) <= *end => *end = *time,
-                _ => spans.push((start, *time)),
+                Some((_, last)) if start.saturating_sub(weight) <= *last => *last = end.max(*last),
+                _ => spans.push((start, end)),
             }
         }
         Coverage { spans }
@@ -127,4 +146,27 @@ pub(super) fn watched(
     }
     ticks.retain(|(time, _)| !covered.has(*time));
     ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_and_missed_ticks_leave_no_hole() {
+        let tick = |time, weight, late| Tick { time, weight, late };
+        // periods of 10: the one due at 22 came at 51, and three were missed after it
+        let ticks = [
+            tick(3, 10, 0),
+            tick(18, 10, 0),
+            tick(51, 10, 29),
+            tick(64, 40, 0),
+            tick(203, 10, 0),
+        ];
+        let covered = Coverage::joined(&ticks);
+        assert_eq!(covered.spans, [(-7, 64), (193, 203)]);
+        assert!(covered.has(30) && covered.has(64) && covered.has(-7));
+        assert!(!covered.has(65) && !covered.has(192) && !covered.has(204) && !covered.has(-8));
+        assert!(!Coverage::default().has(0));
+    }
 }

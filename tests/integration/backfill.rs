@@ -202,8 +202,10 @@ fn what_a_recording_has_is_not_counted_twice() {
     );
     assert_eq!(added + covered, rows);
     let both = report(&recording, &["-g", "event"]);
-    let total = |report: &Value| report["meta"]["total_seconds"].as_f64().unwrap();
-    assert_eq!(total(&both), total(&alone) + added as f64);
+    let us =
+        |report: &Value, name: &str| (report["meta"][name].as_f64().unwrap() * 1e6).round() as u64;
+    let total = |report: &Value| us(report, "total_seconds");
+    assert_eq!(total(&both), total(&alone) + added * 1_000_000);
     let (from, until) = (
         first.to_string(),
         (last + jiff::SignedDuration::from_micros(1)).to_string(),
@@ -217,11 +219,12 @@ fn what_a_recording_has_is_not_counted_twice() {
         "within the recording's time nothing is added"
     );
     // what was watched grows by the seconds outside only
-    let watched = |report: &Value| report["meta"]["elapsed_seconds"].as_f64().unwrap();
-    let expected = watched(&alone) + told["ticks"].as_f64().unwrap();
-    assert_eq!(watched(&both), expected);
+    let watched = |report: &Value| us(report, "elapsed_seconds");
+    let ticks = told["ticks"].as_u64().unwrap();
+    assert_eq!(watched(&both), watched(&alone) + ticks * 1_000_000);
+    let expected = seconds as u64 * 1_000_000;
     assert!(
-        (watched(&both) - seconds as f64).abs() <= 3.0,
+        watched(&both).abs_diff(expected) <= 3_000_000,
         "{} of {seconds} s",
         watched(&both)
     );

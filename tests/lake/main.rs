@@ -15,7 +15,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
 use serde_json::{Value, json};
+use sgascope::record::{Reader, ScanOptions};
 use support::{Sim, program, sgascope};
 use tempfile::TempDir;
 
@@ -155,19 +158,23 @@ fn report_of(recording: &Path, words: &[String]) -> Value {
     report
 }
 
-/// The inner half of a recording's time.
+/// A window that holds the inner half of a recording's ticks.
 fn inner(recording: &Path) -> (String, String) {
-    let report = report_of(recording, &["-g".into(), "session_state".into()]);
-    let time =
-        |name: &str| -> jiff::Timestamp { report["meta"][name].as_str().unwrap().parse().unwrap() };
-    let quarter = (time("to") - time("from"))
-        .total(jiff::Unit::Microsecond)
-        .unwrap() as i64
-        / 4;
-    let quarter = jiff::SignedDuration::from_micros(quarter);
+    let ticks = Reader::open(recording)
+        .unwrap()
+        .scan("ticks", &ScanOptions::default())
+        .unwrap();
+    let mut times = Vec::new();
+    for batch in ticks {
+        let batch = batch.unwrap();
+        let column = batch.column_by_name("sample_time").unwrap();
+        times.extend_from_slice(column.as_primitive::<TimestampMicrosecondType>().values());
+    }
+    times.sort_unstable();
+    let text = |us: i64| jiff::Timestamp::from_microsecond(us).unwrap().to_string();
     (
-        (time("from") + quarter).to_string(),
-        (time("to") - quarter).to_string(),
+        text(times[times.len() / 4]),
+        text(times[times.len() * 3 / 4]),
     )
 }
 
