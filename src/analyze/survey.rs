@@ -25,12 +25,20 @@ use crate::filter::Bound;
 use crate::record::{Reader, RecordError, ScanOptions};
 
 const HOUR_US: i64 = 3_600_000_000;
-/// An hour's closed files of at least this many bytes are read in [`CUTS`] slices: less isn't worth
-/// reading the row group at each cut twice.
-const LARGE_BYTES: u64 = 8 << 20;
-const CUTS: i64 = 4;
+/// An hour's closed files are cut into slices of about this many bytes, some four row groups: memory
+/// is that of a slice, and less isn't worth reading the row group at each cut twice.
+const SLICE_BYTES: u64 = 8 << 20;
+/// Slices of an hour at most.
+const MOST_CUTS: u64 = 3_600;
 /// Threads at most: a report shouldn't take a busy host.
 const MOST_THREADS: usize = 8;
+
+/// The least number of cuts of an hour, at least so many, that gives whole microseconds.
+fn wide_cuts(least: u64) -> i64 {
+    let whole = |cuts: &i64| HOUR_US % cuts == 0;
+    let from = i64::try_from(least).unwrap_or(1);
+    (from..=HOUR_US).find(whole).unwrap_or(1)
+}
 
 /// One way of grouping.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -195,10 +203,9 @@ impl<'r> Pass<'r> {
         let mut slices = Vec::new();
         for (hour_us, (bytes, hot)) in hours {
             // A hot file can only be read from its beginning.
-            let cuts = if bytes >= LARGE_BYTES && !hot {
-                CUTS
-            } else {
-                1
+            let cuts = match hot {
+                true => 1,
+                false => wide_cuts((bytes / SLICE_BYTES).clamp(1, MOST_CUTS)),
             };
             let width_us = HOUR_US / cuts;
             for cut in 0..cuts {

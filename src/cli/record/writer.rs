@@ -263,6 +263,7 @@ impl<'a> Writer<'a> {
         if self.failed.is_some() {
             return;
         }
+        self.take_notes();
         let flush = self.batched >= self.flush_at;
         if flush {
             self.flush_at = self.batched + self.args.service.flush;
@@ -343,11 +344,14 @@ impl<'a> Writer<'a> {
         self.told(told);
     }
 
-    fn write_events(&mut self) -> Result<(), RecordError> {
+    /// Takes what the closing of files came to; also while there is no room to write it down.
+    fn take_notes(&mut self) {
         for note in self.recorder.notes() {
-            let event = event_of(&note);
-            self.note(event);
+            self.note(event_of(&note));
         }
+    }
+
+    fn write_events(&mut self) -> Result<(), RecordError> {
         if !self.events.is_empty() {
             let batch = event_batch(&self.instance, &self.events);
             let batch = batch.map_err(|e| unfit("events", &e))?;

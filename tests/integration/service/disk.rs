@@ -130,7 +130,8 @@ fn a_file_that_finds_no_room_to_be_closed_is_closed_later() {
     let sim = Sim::start("LATER", &["--sessions", "200", "--processes", "150"]);
     let small = Small::mount(&sim.file("small"), "96m");
     let dir = small.0.join("recording");
-    let args = ["-r", "100", "--flush", "50ms", "--stats", "none"];
+    // few flushes, so that the other tables' hot files give little room back when they are closed
+    let args = ["-r", "100", "--flush", "500ms", "--stats", "none"];
     let mut recording = Recording::start("LATER", &dir, &args);
     // a hot file whose Parquet is larger than what will be left
     recording.wait("rows", |line| {
@@ -138,7 +139,7 @@ fn a_file_that_finds_no_room_to_be_closed_is_closed_later() {
     });
     // while it stands still: room for a flush, not for the Parquet file
     recording.signal(Signal::SIGSTOP);
-    small.fill(400 << 10);
+    small.fill(500 << 10);
     recording.signal(Signal::SIGHUP);
     recording.signal(Signal::SIGCONT);
     recording.wait("a file that stays hot", |line| {
