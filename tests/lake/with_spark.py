@@ -93,6 +93,8 @@ def refusals(spark, lake):
         (["-g", "no_such_column"], report.Usage),
         (["--from", "yesterday"], report.Usage),
         (["username"], report.Usage),
+        (["--where", "no_such_column = 1"], report.Usage),
+        (["--where", "event = ("], report.Usage),
         (["--host", "nobody"], NoTable),
         (["--from", "2001-01-01T00:00:00Z", "--to", "2001-01-02T00:00:00Z"], NoTable),
     ]:

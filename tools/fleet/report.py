@@ -18,6 +18,7 @@ import re
 import sys
 from datetime import datetime, timedelta
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -130,7 +131,10 @@ def filtered(samples, args):
         for short, column in ALIASES.items():
             if column in rows.columns and short not in rows.columns:
                 rows = rows.withColumn(short, F.col(column))
-        rows = rows.where(F.expr(args.where))
+        try:
+            rows = rows.where(F.expr(args.where))
+        except AnalysisException as error:
+            raise Usage(f"--where: {str(error).splitlines()[0]}") from error
     return rows
 
 
