@@ -29,16 +29,9 @@ const HOUR_US: i64 = 3_600_000_000;
 /// is that of a slice, and less isn't worth reading the row group at each cut twice.
 const SLICE_BYTES: u64 = 8 << 20;
 /// Slices of an hour at most.
-const MOST_CUTS: u64 = 3_600;
+const MOST_CUTS: i64 = 3_600;
 /// Threads at most: a report shouldn't take a busy host.
 const MOST_THREADS: usize = 8;
-
-/// The least number of cuts of an hour, at least so many, that gives whole microseconds.
-fn wide_cuts(least: u64) -> i64 {
-    let whole = |cuts: &i64| HOUR_US % cuts == 0;
-    let from = i64::try_from(least).unwrap_or(1);
-    (from..=HOUR_US).find(whole).unwrap_or(1)
-}
 
 /// One way of grouping.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -205,12 +198,13 @@ impl<'r> Pass<'r> {
             // A hot file can only be read from its beginning.
             let cuts = match hot {
                 true => 1,
-                false => wide_cuts((bytes / SLICE_BYTES).clamp(1, MOST_CUTS)),
+                false => {
+                    i64::try_from(bytes / SLICE_BYTES).map_or(MOST_CUTS, |n| n.clamp(1, MOST_CUTS))
+                }
             };
-            let width_us = HOUR_US / cuts;
             for cut in 0..cuts {
-                let from_us = hour_us.saturating_add(cut * width_us);
-                let until_us = from_us.saturating_add(width_us);
+                let from_us = hour_us.saturating_add(cut * HOUR_US / cuts);
+                let until_us = hour_us.saturating_add((cut + 1) * HOUR_US / cuts);
                 let from_us = from.map_or(from_us, |from| from.max(from_us));
                 let until_us = to.map_or(until_us, |to| to.min(until_us));
                 if from_us < until_us {

@@ -23,31 +23,26 @@ FROM read_parquet(getvariable('recording') || '/' || name || '/host=*/**/*.parqu
                   hive_partitioning = true, hive_types_autocast = false, union_by_name = true);
 
 CREATE OR REPLACE VIEW recorded_ticks AS
-SELECT * FROM read_parquet(getvariable('recording') || '/ticks/host=*/**/*.parquet',
-                           hive_partitioning = true, hive_types_autocast = false, union_by_name = true);
+SELECT * FROM recording_table('ticks');
 
 -- Side tables hold what hardly changes, once an hour and content. A restart within the hour repeats rows.
 CREATE OR REPLACE VIEW recorded_sessions AS
 SELECT DISTINCT ON (host, instance, "date", "hour", session_key) *
-FROM read_parquet(getvariable('recording') || '/sessions/host=*/**/*.parquet',
-                  hive_partitioning = true, hive_types_autocast = false, union_by_name = true);
+FROM recording_table('sessions');
 
 CREATE OR REPLACE VIEW recorded_cursors AS
 SELECT DISTINCT ON (host, instance, "date", "hour", cursor_key) *
-FROM read_parquet(getvariable('recording') || '/cursors/host=*/**/*.parquet',
-                  hive_partitioning = true, hive_types_autocast = false, union_by_name = true);
+FROM recording_table('cursors');
 
 CREATE OR REPLACE VIEW recorded_event_names AS
 SELECT DISTINCT ON (host, instance, "date", "hour", event_no) *
-FROM read_parquet(getvariable('recording') || '/event_names/host=*/**/*.parquet',
-                  hive_partitioning = true, hive_types_autocast = false, union_by_name = true);
+FROM recording_table('event_names');
 
 -- All columns of all samples, side tables joined. Rows that were imported hold those columns themselves, hence
 -- coalesce; the empty branch of the union names them where nothing was imported.
 CREATE OR REPLACE VIEW recorded_samples AS
 WITH s AS (
-  SELECT * FROM read_parquet(getvariable('recording') || '/samples/host=*/**/*.parquet',
-                             hive_partitioning = true, hive_types_autocast = false, union_by_name = true)
+  SELECT * FROM recording_table('samples')
   UNION ALL BY NAME
   SELECT
     NULL::VARCHAR AS source,

@@ -392,15 +392,20 @@ mod tests {
         BytesSpace::new(vec![(TargetAddr(BASE), bytes)]).unwrap()
     }
 
-    #[test]
-    fn places_look_like_what_they_are() {
-        let space = memory(40);
+    /// One look at the 40 rows, twice.
+    fn round(space: &BytesSpace) -> [Round; 1] {
         let rows = Rows {
             addrs: (0..40).map(|i| TargetAddr(BASE + i * ROW as u64)).collect(),
             len: ROW,
         };
-        let shot = || Shot::take(&space, &rows, false);
-        let rounds = [Round::new(shot(), shot())];
+        let shot = || Shot::take(space, &rows, false);
+        [Round::new(shot(), shot())]
+    }
+
+    #[test]
+    fn places_look_like_what_they_are() {
+        let space = memory(40);
+        let rounds = round(&space);
         let sight = Sight::new(&space, &rounds, ROW);
         assert!(sight.text(8, 16) > 10.0, "with its length behind it");
         assert!(sight.text(9, 15) < 0.0, "inside a text");
@@ -425,12 +430,7 @@ mod tests {
             row[48] = 4;
         }
         let space = BytesSpace::new(vec![(TargetAddr(BASE), bytes)]).unwrap();
-        let rows = Rows {
-            addrs: (0..40).map(|i| TargetAddr(BASE + i * ROW as u64)).collect(),
-            len: ROW,
-        };
-        let shot = || Shot::take(&space, &rows, false);
-        let rounds = [Round::new(shot(), shot())];
+        let rounds = round(&space);
         let sight = Sight::new(&space, &rounds, ROW);
         assert_eq!(sight.text(8, 16), 0.0);
         assert!(sight.text(6, 16) < 0.0, "it begins further behind");

@@ -293,15 +293,15 @@ impl<'a> Writer<'a> {
             if !feed.rows.is_empty() {
                 let tables = feed.rows.all_tables();
                 let tables = tables.map_err(|e| unfit("samples", &e))?;
-                let written = match room {
+                let written = match &room {
                     Ok(()) => self.write_tables(&tables),
-                    Err(_) => Ok(()),
+                    Err(_) => {
+                        self.lose(&tables);
+                        Ok(())
+                    }
                 };
                 if room.is_err() || written.is_err() {
                     feed.rows.lost();
-                }
-                if room.is_err() {
-                    self.lose(&tables);
                 }
                 written?;
             }
