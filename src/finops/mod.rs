@@ -1,0 +1,8 @@
+//! Whose load it is.
+//!
+//! For: tenants and consumer groups by Oracle's own session-to-consumer-group mapping rules, what
+//! plan directives would have done, and what load costs whom.
+//!
+//! Not for: reading memory, sampling, or printing.
+//!
+//! Callers: `export`, `cli`.
