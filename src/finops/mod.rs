@@ -8,6 +8,7 @@
 //! Callers: `export`, `cli`.
 
 pub mod directives;
+pub mod groups;
 pub mod import;
 pub mod mapping;
 pub mod rules_file;
