@@ -11,6 +11,7 @@ mod columns;
 mod corruption;
 mod dump_truth;
 mod fixtures;
+mod groups;
 mod guest;
 mod image;
 mod image_damage;
