@@ -42,7 +42,7 @@ pub(super) fn add(import: &mut Import, text: &str, path: &Path) -> Result<bool, 
     let has = |column: &&str| header.iter().any(|h| h == column);
     let Some((view, _)) = VIEWS
         .iter()
-        .find(|(_, columns)| columns.iter().all(|c| has(c)))
+        .find(|(_, columns)| columns.iter().all(has))
     else {
         return Ok(false);
     };
