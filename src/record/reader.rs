@@ -211,6 +211,7 @@ impl Reader {
             from_us,
             to_us,
             truncated: Vec::new(),
+            unproven: Vec::new(),
             row_groups_skipped: 0,
         })
     }
@@ -260,6 +261,7 @@ pub struct Scan {
     from_us: i64,
     to_us: i64,
     truncated: Vec<PathBuf>,
+    unproven: Vec<PathBuf>,
     row_groups_skipped: usize,
 }
 
@@ -269,10 +271,16 @@ impl Scan {
         Arc::clone(&self.schema)
     }
 
-    /// Hot files read so far that ended within a batch, which is no error: a recorder is writing
-    /// it or was killed.
+    /// Hot files read so far that have more than what is proven to be whole, which is no error: a
+    /// recorder is writing it or was killed. What is left out is what its last flush didn't complete.
     pub fn truncated(&self) -> &[PathBuf] {
         &self.truncated
+    }
+
+    /// Files read so far that carry no sums: somebody else wrote them, or copied them without. If they
+    /// are damaged, that may not be seen.
+    pub fn unproven(&self) -> &[PathBuf] {
+        &self.unproven
     }
 
     /// Row groups of opened files that the time window made needless to read.
@@ -330,6 +338,9 @@ impl Scan {
                 continue;
             };
             let path = source.path.clone();
+            if !source.proven() {
+                self.unproven.push(path.clone());
+            }
             let (from_us, to_us) = (self.from_us, self.to_us);
             let names = self.schema.fields().iter().map(|f| f.name().as_str());
             let needs: Vec<&str> = self.joins.needs().collect();

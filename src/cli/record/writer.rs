@@ -467,8 +467,8 @@ fn event_of(note: &Note) -> RecorderEvent {
             tracing::warn!("{detail}");
             RecorderEvent::now(EventKind::LeftOpen, detail)
         }
-        Note::Damaged { path } => {
-            let detail = format!("{} was damaged: kept beside as it is", path.display());
+        Note::Damaged { path, why } => {
+            let detail = format!("{} was damaged and is kept beside: {why}", path.display());
             tracing::warn!("{detail}");
             RecorderEvent::now(EventKind::LeftOpen, detail)
         }
