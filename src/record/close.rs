@@ -134,7 +134,10 @@ pub(super) fn close_file(path: &Path, compression: Compression) -> Result<Closed
     let mut footer_sum = 0;
     let temp = path.with_extension(&TEMP_SUFFIX[1..]);
     match HotReader::open(path) {
-        Ok(reader) if !reader.proven() => closed.damaged = reader.left(),
+        Ok(reader) if !reader.proven() => {
+            let why = "it has no sums beside it, so nothing of it is proven";
+            closed.damaged = Some(RecordError::damaged(path, 0, why));
+        }
         Ok(mut reader) => {
             let written = convert(&mut reader, &temp, compression, &mut closed);
             match written {
@@ -145,7 +148,6 @@ pub(super) fn close_file(path: &Path, compression: Compression) -> Result<Closed
                 }
             }
             closed.truncated = reader.truncated();
-            closed.damaged = closed.damaged.or_else(|| reader.left());
         }
         Err(error @ RecordError::Damaged { .. }) => closed.damaged = Some(error),
         Err(error) => return Err(error),

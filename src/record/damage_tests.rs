@@ -120,7 +120,7 @@ fn closing_takes_what_is_proven_and_loses_nothing() {
     let cases = [
         (ends[2].0 + 9, ends[2].1, 2, false),
         (ends[3].0, ends[3].1, 3, false),
-        (ends[3].0, ends[2].1 + 5, 2, true),
+        (ends[3].0, ends[2].1 + 5, 2, false),
         (whole.0, ends[1].1, 1, true),
         (ends[3].0 + 9, whole.1, 3, true),
         (ends[1].0 - 1, whole.1, 0, true),

@@ -52,8 +52,6 @@ pub(super) struct HotReader {
     fault: Option<RecordError>,
     /// Something is behind the end.
     more: bool,
-    /// A complete batch is behind the end, without a sum.
-    unsummed: bool,
     schema: Option<SchemaRef>,
     dictionaries: HashMap<i64, ArrayRef>,
     done: bool,
@@ -69,7 +67,6 @@ impl HotReader {
             stretches,
             fault,
             more,
-            unsummed,
         } = Extent::of(path)?;
         let mut reader = HotReader {
             path: path.to_path_buf(),
@@ -80,7 +77,6 @@ impl HotReader {
             proven: None,
             fault,
             more,
-            unsummed,
             schema: None,
             dictionaries: HashMap::new(),
             done: false,
@@ -105,6 +101,11 @@ impl HotReader {
         self.schema.clone()
     }
 
+    /// Where what is proven ends; without sums, the file.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
     /// Whether there are sums that prove what is read.
     pub(super) fn proven(&self) -> bool {
         self.stretches.is_some()
@@ -113,18 +114,6 @@ impl HotReader {
     /// Whether something is behind what is proven or complete (known when all batches are read).
     pub(super) fn truncated(&self) -> bool {
         self.truncated
-    }
-
-    /// Why not all that the file has may be taken for good: what is proven is to be kept, the file
-    /// itself too. Known when all batches are read.
-    pub(super) fn left(&self) -> Option<RecordError> {
-        let end = self.end;
-        match (self.proven(), self.truncated && self.unsummed) {
-            (false, _) => Some("it has no sums beside it: nothing of it is proven".to_owned()),
-            (true, true) => Some(format!("a batch of rows from {end} on has no sum")),
-            (true, false) => None,
-        }
-        .map(|detail| RecordError::damaged(&self.path, end, detail))
     }
 
     /// The next batch.
@@ -312,7 +301,6 @@ struct Extent {
     stretches: Option<Vec<Stretch>>,
     fault: Option<RecordError>,
     more: bool,
-    unsummed: bool,
 }
 
 impl Extent {
@@ -334,7 +322,6 @@ impl Extent {
                 stretches: (before == 0).then(Vec::new),
                 fault: None,
                 more: false,
-                unsummed: false,
             });
         };
         let now = file.metadata().map_err(io)?.len();
@@ -348,8 +335,7 @@ impl Extent {
             );
             fault = Some(RecordError::damaged(path, now, detail));
         }
-        let unsummed = batches_between(&file, end, before);
-        if fault.is_none() && unsummed > 1 {
+        if fault.is_none() && batches_between(&file, end, before) > 1 {
             let detail = format!(
                 "rows without a sum from there on: {} was cut; the next start of a recorder keeps what is before",
                 sums_path(path).display()
@@ -362,7 +348,6 @@ impl Extent {
             stretches: Some(stretches),
             fault,
             more: end < before,
-            unsummed: unsummed > 0,
         })
     }
 }

@@ -4,12 +4,6 @@
 //! statistics, read only the columns asked for, and take those that stand in a side table from
 //! there (`join`). Not for: what columns mean. Callers: `analyze`, `cli`.
 
-//! The reading side: a table's rows by time, from closed and hot files alike.
-//!
-//! For: [`Reader`] and [`Scan`], which skip what a time window excludes by path and by row-group
-//! statistics, and read only the columns asked for. Not for: what columns mean.
-//! Callers: `analyze`, `cli`.
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,7 +16,7 @@ use parquet::file::statistics::Statistics;
 
 use super::TIME_COLUMN;
 use super::error::RecordError;
-use super::join::{Joins, SideFields, sides_of};
+use super::join::{Joins, SideFields, cut_short, is_cut, sides_of};
 use super::layout::{self, HOUR_US, Part};
 use super::meta::{META_FILE, Recording};
 use super::source::{Batches, Source};
@@ -138,7 +132,14 @@ impl Reader {
             let some: Vec<Part> = some.into_iter().flatten().cloned().collect();
             match self.schema_of(side.table, &some) {
                 Ok(columns) => found.push(SideFields::of(side, &columns)),
-                Err(RecordError::NoTable { .. }) => {}
+                Err(RecordError::NoTable { .. }) => {
+                    for part in within.iter().filter(|part| part.hot) {
+                        if is_cut(&part.path)? {
+                            found.push(SideFields::unknown(side, &part.path));
+                            break;
+                        }
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -199,7 +200,14 @@ impl Reader {
         let all = with_sides(&schema, &sides);
         let schema = match &options.columns {
             None => all,
-            Some(columns) => project(table, &all, columns)?,
+            Some(columns) => project(table, &all, columns).map_err(|error| {
+                let unknown = sides.iter().find_map(|side| side.unknown.as_ref());
+                match unknown {
+                    // the column may be one of those
+                    Some(path) => cut_short(path, 0),
+                    None => error,
+                }
+            })?,
         };
         parts.reverse();
         Ok(Scan {

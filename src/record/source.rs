@@ -64,7 +64,7 @@ impl Source {
                         kind: Kind::Hot(hot),
                     }));
                 }
-                Err(error) if is_gone(&error) => {}
+                Err(error) if error.is_gone() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -204,8 +204,4 @@ pub(super) fn reordered<K: Ord>(
     let mut order: Vec<u32> = (0..rows).collect();
     order.sort_by_key(|row| key(*row as usize));
     arrow::compute::take_record_batch(batch, &UInt32Array::from(order)).map_err(|e| e.to_string())
-}
-
-fn is_gone(error: &RecordError) -> bool {
-    matches!(error, RecordError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
 }
