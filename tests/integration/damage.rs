@@ -387,7 +387,7 @@ fn the_program_says_which_file_is_damaged_and_where() {
     let run = || {
         let groups = "username,event,sql_id";
         let args = ["report".as_ref(), dir.as_os_str()];
-        let more = ["-g", groups, "-f", "json", "-n", "1000"].map(AsRef::as_ref);
+        let more = ["-g", groups, "-f", "json", "--top", "1000"].map(AsRef::as_ref);
         sgascope(args.into_iter().chain(more))
     };
     let whole = run();
