@@ -1,5 +1,6 @@
 //! What a user types.
 
+mod groups;
 mod image;
 mod report;
 
@@ -12,6 +13,10 @@ use super::record::ServiceArgs;
 use crate::record::Compression;
 use crate::sample::{Jitter, Source, TextForm};
 
+pub use groups::{
+    GroupsArgs, GroupsCommand, GroupsEvaluateArgs, GroupsImportArgs, GroupsLimitsArgs,
+    GroupsWhatIfArgs, Only, RecordingArgs,
+};
 pub use image::{CaptureArgs, ImageArgs, ImageCommand, SliceArgs};
 pub use report::{BaselineArgs, ReportArgs, ReportFormat, StackArgs};
 
@@ -50,6 +55,8 @@ pub enum Command {
     Reconcile(ReconcileArgs),
     /// Wait chains with their final blockers, idle ones too: live, over an image or a recording
     Chains(ChainsArgs),
+    /// Consumer groups by the Resource Manager's own rules: which rule wins, what changed rules would move, which limits calls would pass
+    Groups(Box<GroupsArgs>),
     /// Capture memory into a file, to be read by every verb with --image; show one, cut parts out of one
     Image(ImageArgs),
 }

@@ -18,6 +18,7 @@ mod doctor;
 mod dump;
 mod exit;
 mod filter;
+mod groups;
 mod html;
 mod image;
 mod import;
@@ -88,6 +89,7 @@ fn run(args: &args::Args) -> Result<Exit, Failure> {
         args::Command::Report(a) => report::run(a),
         args::Command::Reconcile(a) => reconcile::run(a),
         args::Command::Chains(a) => chains::run(a),
+        args::Command::Groups(a) => groups::run(a),
         args::Command::Image(a) => image::run(a, args.quiet),
     }
 }
