@@ -1,5 +1,6 @@
 //! What a user types.
 
+mod bench;
 mod image;
 mod report;
 
@@ -12,6 +13,7 @@ use super::record::ServiceArgs;
 use crate::record::Compression;
 use crate::sample::{Jitter, Source, TextForm};
 
+pub use bench::{BenchArgs, BenchFormat};
 pub use image::{CaptureArgs, ImageArgs, ImageCommand, SliceArgs};
 pub use report::{BaselineArgs, ReportArgs, ReportFormat, StackArgs};
 
@@ -52,6 +54,8 @@ pub enum Command {
     Chains(ChainsArgs),
     /// Capture memory into a file, to be read by every verb with --image; show one, cut parts out of one
     Image(ImageArgs),
+    /// The sampler against SQL polling on this host: what each costs, how long each takes, what each sees
+    Bench(BenchArgs),
 }
 
 /// Ways to print.

@@ -8,6 +8,7 @@
 //! Callers: `main.rs`.
 
 pub mod args;
+mod bench;
 mod blueprint;
 mod brief;
 mod calibrate;
@@ -89,5 +90,6 @@ fn run(args: &args::Args) -> Result<Exit, Failure> {
         args::Command::Reconcile(a) => reconcile::run(a),
         args::Command::Chains(a) => chains::run(a),
         args::Command::Image(a) => image::run(a, args.quiet),
+        args::Command::Bench(a) => bench::run(a),
     }
 }
