@@ -1,5 +1,6 @@
 //! What a user types.
 
+mod bench;
 mod groups;
 mod image;
 mod report;
@@ -13,6 +14,7 @@ use super::record::ServiceArgs;
 use crate::record::Compression;
 use crate::sample::{Jitter, Source, TextForm};
 
+pub use bench::{BenchArgs, BenchFormat};
 pub use groups::{
     GroupsArgs, GroupsCommand, GroupsEvaluateArgs, GroupsImportArgs, GroupsLimitsArgs,
     GroupsWhatIfArgs, Only, RecordingArgs,
@@ -59,6 +61,8 @@ pub enum Command {
     Groups(Box<GroupsArgs>),
     /// Capture memory into a file, to be read by every verb with --image; show one, cut parts out of one
     Image(ImageArgs),
+    /// The sampler against SQL polling on this host: what each costs, how long each takes, what each sees
+    Bench(BenchArgs),
 }
 
 /// Ways to print.

@@ -8,6 +8,7 @@
 //! Callers: `main.rs`.
 
 pub mod args;
+mod bench;
 mod blueprint;
 mod brief;
 mod calibrate;
@@ -91,5 +92,6 @@ fn run(args: &args::Args) -> Result<Exit, Failure> {
         args::Command::Chains(a) => chains::run(a),
         args::Command::Groups(a) => groups::run(a),
         args::Command::Image(a) => image::run(a, args.quiet),
+        args::Command::Bench(a) => bench::run(a),
     }
 }

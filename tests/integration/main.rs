@@ -5,6 +5,7 @@
 
 mod accuracy;
 mod backfill;
+mod bench;
 mod big;
 mod chains;
 mod columns;
