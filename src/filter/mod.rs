@@ -37,6 +37,7 @@ mod value;
 
 pub use bind::{Bound, Kind};
 pub use error::FilterError;
+pub use like::Pattern;
 pub use parse::Expr;
 pub use test::{Test, Truth};
 pub use value::Value;

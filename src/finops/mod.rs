@@ -6,3 +6,8 @@
 //! Not for: reading memory, sampling, or printing.
 //!
 //! Callers: `export`, `cli`.
+
+pub mod directives;
+pub mod mapping;
+pub mod rules_file;
+pub mod tenants;
