@@ -1,5 +1,6 @@
 //! What a user types.
 
+mod cost;
 mod image;
 mod report;
 
@@ -12,6 +13,9 @@ use super::record::ServiceArgs;
 use crate::record::Compression;
 use crate::sample::{Jitter, Source, TextForm};
 
+pub use cost::{
+    AccountArgs, CostArgs, CostCommand, CostReportArgs, CostRules, DeadLettersCommand, DeltasArgs,
+};
 pub use image::{CaptureArgs, ImageArgs, ImageCommand, SliceArgs};
 pub use report::{BaselineArgs, ReportArgs, ReportFormat, StackArgs};
 
@@ -50,6 +54,8 @@ pub enum Command {
     Reconcile(ReconcileArgs),
     /// Wait chains with their final blockers, idle ones too: live, over an image or a recording
     Chains(ChainsArgs),
+    /// What sessions consumed by their counters, whose that is, and what it costs
+    Cost(Box<CostArgs>),
     /// Capture memory into a file, to be read by every verb with --image; show one, cut parts out of one
     Image(ImageArgs),
 }

@@ -13,6 +13,7 @@ mod brief;
 mod calibrate;
 mod chains;
 mod columns;
+mod cost;
 mod discover;
 mod doctor;
 mod dump;
@@ -88,6 +89,7 @@ fn run(args: &args::Args) -> Result<Exit, Failure> {
         args::Command::Report(a) => report::run(a),
         args::Command::Reconcile(a) => reconcile::run(a),
         args::Command::Chains(a) => chains::run(a),
+        args::Command::Cost(a) => cost::run(a),
         args::Command::Image(a) => image::run(a, args.quiet),
     }
 }

@@ -103,7 +103,10 @@ pub struct Reading {
 }
 
 /// Where CPU time of an interval is from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum CpuSource {
     /// 'CPU used by this session'.
     Counter,

@@ -328,6 +328,7 @@ impl Engine {
         let cpu = self.random.below(2);
         self.stage.count(i, self.numbers.cpu, cpu);
         self.stage.move_statistics(i);
+        self.meter_call(i);
         if let (Some(p), true) = (self.minds[i].process, self.random.once_in(10)) {
             self.process_memory(p);
         }
@@ -348,6 +349,7 @@ impl Engine {
 
     /// Ends a session: the flags go first, all other bytes stay.
     fn vanish(&mut self, i: usize) {
+        self.meter_ends(i, "logoff");
         self.stage.begin();
         self.stage.put(i, Num::StateFlag, ON_FREE_LIST);
         self.stage.put(i, Num::Flags, 0);
