@@ -90,6 +90,10 @@ pub struct Entry {
     pub unseen: Unseen,
     /// CPU and DB time thereof of sessions that only the database's own history has seen, µs.
     pub filled_us: (u64, u64),
+    /// Sessions that only samples have seen, as they lived between two readings; not charged.
+    pub unread: u64,
+    /// DB time of those, µs.
+    pub unread_db_us: u64,
     /// Deltas.
     pub deltas: u64,
     /// Counters that fell.
@@ -143,6 +147,13 @@ impl Account {
         entry.filled_us.1 += time.db_us;
     }
 
+    /// Notes a session that only samples have seen.
+    pub(super) fn unread(&mut self, tenant: &str, time: &Time, step_us: Option<i64>) {
+        let entry = self.entry(tenant, time.last_us, step_us);
+        entry.unread += 1;
+        entry.unread_db_us += time.db_us;
+    }
+
     /// Sums of a tenant over all periods.
     pub fn of(&self, tenant: &str) -> Entry {
         let mut sum = Entry::default();
@@ -151,6 +162,8 @@ impl Account {
             sum.os_cpu_us += entry.os_cpu_us;
             sum.filled_us.0 += entry.filled_us.0;
             sum.filled_us.1 += entry.filled_us.1;
+            sum.unread += entry.unread;
+            sum.unread_db_us += entry.unread_db_us;
             sum.deltas += entry.deltas;
             sum.resets += entry.resets;
             sum.sessions.extend(entry.sessions.iter().cloned());

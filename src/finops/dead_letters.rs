@@ -142,11 +142,13 @@ fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, FinopsError> {
     let mut found = Vec::new();
     for (at, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(FinopsError::io(path))?;
-        found.push(serde_json::from_str(&line).map_err(|e| FinopsError::Damaged {
-            path: path.to_path_buf(),
-            line: at + 1,
-            message: e.to_string(),
-        })?);
+        found.push(
+            serde_json::from_str(&line).map_err(|e| FinopsError::Damaged {
+                path: path.to_path_buf(),
+                line: at + 1,
+                message: e.to_string(),
+            })?,
+        );
     }
     Ok(found)
 }

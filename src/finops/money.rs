@@ -58,10 +58,16 @@ pub fn charge(
     let mut below = units.max(1);
     let ten = |digits: u32| 10u128.checked_pow(digits);
     match decimals.checked_sub(price.scale()) {
-        Some(more) => above = ten(more).and_then(|t| above.checked_mul(t)).ok_or_else(too_large)?,
+        Some(more) => {
+            above = ten(more)
+                .and_then(|t| above.checked_mul(t))
+                .ok_or_else(too_large)?
+        }
         None => {
             let less = price.scale() - decimals;
-            below = ten(less).and_then(|t| below.checked_mul(t)).ok_or_else(too_large)?;
+            below = ten(less)
+                .and_then(|t| below.checked_mul(t))
+                .ok_or_else(too_large)?;
         }
     }
     let common = gcd(above, below);
@@ -133,21 +139,41 @@ mod tests {
     #[test]
     fn the_published_weights() {
         let of = |quantity, text: &str, units| charge(quantity, price(text), units, 6).unwrap();
-        assert_eq!(of(3_600_000_000, "0.002", 1_000_000), 7_200_000, "an hour of CPU: 7.2");
-        assert_eq!(of(123_456_789, "0.0005", 10_000), 6_172_839, "6.17283945 rounded");
+        assert_eq!(
+            of(3_600_000_000, "0.002", 1_000_000),
+            7_200_000,
+            "an hour of CPU: 7.2"
+        );
+        assert_eq!(
+            of(123_456_789, "0.0005", 10_000),
+            6_172_839,
+            "6.17283945 rounded"
+        );
         assert_eq!(of(1_500, "0.005", 1_000), 7_500);
         assert_eq!(of(3 << 29, "0.01", 1 << 30), 15_000);
         assert_eq!(of(0, "1", 1), 0);
         assert_eq!(of(5, "-1", 10), -500_000);
         // 10^24 byte-microseconds at nine digits
-        assert!(charge(10u128.pow(24), price("0.123456789"), (1 << 30) * 1_000_000, 9).is_ok());
+        assert!(
+            charge(
+                10u128.pow(24),
+                price("0.123456789"),
+                (1 << 30) * 1_000_000,
+                9
+            )
+            .is_ok()
+        );
         assert!(charge(u128::MAX, price("9999"), 1, 6).is_err());
     }
 
     #[test]
     fn largest_remainder() {
         assert_eq!(shares(100, &[1, 1, 1]), [34, 33, 33]);
-        assert_eq!(shares(10, &[15, 35, 50]), [2, 3, 5], "1.5 and 3.5: the first of equal ones");
+        assert_eq!(
+            shares(10, &[15, 35, 50]),
+            [2, 3, 5],
+            "1.5 and 3.5: the first of equal ones"
+        );
         assert_eq!(shares(-7, &[1, 1]), [-4, -3]);
         assert_eq!(shares(5, &[0, 0]), [5, 0]);
         assert_eq!(shares(5, &[]), [0i128; 0]);

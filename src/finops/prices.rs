@@ -187,7 +187,9 @@ impl Prices {
                 )));
             };
             if price.per == 0 {
-                return Err(wrong(format!("prices.{name}: per is 0; at least 1 expected")));
+                return Err(wrong(format!(
+                    "prices.{name}: per is 0; at least 1 expected"
+                )));
             }
             of[at] = (price.price, price.per);
         }
@@ -256,10 +258,18 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let float = message("currency = \"X\"\n[prices]\ncpu_seconds = { price = 0.002 }\n");
-        assert!(float.contains("prices.cpu_seconds.price is a floating-point"), "{float}");
+        assert!(
+            float.contains("prices.cpu_seconds.price is a floating-point"),
+            "{float}"
+        );
         let name = message("currency = \"X\"\n[prices]\ncpu = { price = \"1\" }\n");
-        assert!(name.contains("no such metric; there are cpu_seconds"), "{name}");
-        let quota = message("currency = \"X\"\n[[quotas]]\ntenant = \"A\"\nperiod = \"day\"\nbudget = \"0\"\n");
+        assert!(
+            name.contains("no such metric; there are cpu_seconds"),
+            "{name}"
+        );
+        let quota = message(
+            "currency = \"X\"\n[[quotas]]\ntenant = \"A\"\nperiod = \"day\"\nbudget = \"0\"\n",
+        );
         assert!(quota.contains("quota of A"), "{quota}");
         assert!(message("currency").contains("p.toml"));
     }

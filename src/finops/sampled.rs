@@ -82,11 +82,7 @@ pub fn sampled(
                 };
                 let whose = Whose {
                     tenant: tenant.clone(),
-                    session: (
-                        place.1.clone(),
-                        sid.get(row) as u32,
-                        serial.get(row) as u32,
-                    ),
+                    session: (place.1.clone(), sid.get(row) as u32, serial.get(row) as u32),
                     imported: sources[row].as_deref() != Some(OWN),
                 };
                 let time = found.entry(whose).or_default();
@@ -114,7 +110,8 @@ fn tenant_of(
 
 /// Fills gaps: sessions that only the database's own history has seen, as the recorder was away, are
 /// added to the account with their time on CPU and DB time, and marked as filled. A session that has
-/// been read is left out: its counters have all of it.
+/// been read is left out: its counters have all of it. Sessions that only the recorder's own samples
+/// have seen are noted.
 pub fn fill(account: &mut Account, sampled: &BTreeMap<Whose, Time>, step_us: Option<i64>) {
     let read: HashSet<(String, u32, u32)> = account
         .entries
@@ -123,9 +120,10 @@ pub fn fill(account: &mut Account, sampled: &BTreeMap<Whose, Time>, step_us: Opt
         .map(|(instance, key)| (instance.clone(), key.sid, key.serial))
         .collect();
     for (whose, time) in sampled {
-        if !whose.imported || read.contains(&whose.session) {
-            continue;
+        match (read.contains(&whose.session), whose.imported) {
+            (true, _) => {}
+            (false, true) => account.fill(&whose.tenant, time, step_us),
+            (false, false) => account.unread(&whose.tenant, time, step_us),
         }
-        account.fill(&whose.tenant, time, step_us);
     }
 }

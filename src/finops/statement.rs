@@ -148,7 +148,12 @@ fn instance_hours(prices: &Prices, instance_us: i64) -> Result<i128, FinopsError
     if prices.instance_hour == Decimal::ZERO {
         return Ok(0);
     }
-    charge(quantity, prices.instance_hour, 3_600_000_000, prices.decimals)
+    charge(
+        quantity,
+        prices.instance_hour,
+        3_600_000_000,
+        prices.decimals,
+    )
 }
 
 /// Parts what is nobody's by what the others cost; where nothing cost anything it stays.
@@ -225,7 +230,10 @@ mod tests {
     fn lines_add_up_to_the_origin_charge_whatever_becomes_of_idle() {
         let row = made(Idle::Row, "2");
         // 13.580244 s at 0.10 are 1.36; 24 reads 3.43; 1.5 hours 3.00
-        assert_eq!((row.charges[0], row.charges[2], row.instance), (136, 343, 300));
+        assert_eq!(
+            (row.charges[0], row.charges[2], row.instance),
+            (136, 343, 300)
+        );
         assert_eq!(sum(&row), row.cost());
         assert_eq!(of(&row, UNMAPPED), 0, "the row is there");
         let share = made(Idle::Share, "2");

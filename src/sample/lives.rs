@@ -108,10 +108,18 @@ mod tests {
     #[test]
     fn an_end_is_told_once_with_when_it_was_seen_last() {
         let mut lives = Lives::new("ORCL");
-        assert_eq!(lives.see((6, 12), (7, Some(5)), 100), None, "the first reading");
+        assert_eq!(
+            lives.see((6, 12), (7, Some(5)), 100),
+            None,
+            "the first reading"
+        );
         assert!(lives.end_reading(100).unwrap().is_none());
         assert_eq!(lives.see((6, 12), (7, Some(5)), 200), Some(100));
-        assert_eq!(lives.see((7, 1), (8, Some(150)), 200), Some(100), "a new one");
+        assert_eq!(
+            lives.see((7, 1), (8, Some(150)), 200),
+            Some(100),
+            "a new one"
+        );
         assert!(lives.end_reading(200).unwrap().is_none());
         // the slot has another session now
         lives.see((6, 13), (7, Some(250)), 300);
@@ -124,7 +132,10 @@ mod tests {
         assert_eq!(number("session_id"), [7]);
         assert_eq!(number("session_serial_no"), [12]);
         let seen = ended.column_by_name("seen_time").unwrap();
-        assert_eq!(seen.as_primitive::<TimestampMicrosecondType>().value(0), 200);
+        assert_eq!(
+            seen.as_primitive::<TimestampMicrosecondType>().value(0),
+            200
+        );
         lives.see((6, 13), (7, Some(250)), 400);
         lives.see((7, 1), (8, Some(150)), 400);
         assert!(lives.end_reading(400).unwrap().is_none());

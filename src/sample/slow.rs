@@ -169,9 +169,7 @@ fn run(readers: &mut [Reader], out: &Sender<SlowBatch>, stop: &AtomicBool) {
         std::thread::sleep(STEP);
     }
     // the end of what is counted
-    readers
-        .iter_mut()
-        .for_each(|reader| reader.read(out, true));
+    readers.iter_mut().for_each(|reader| reader.read(out, true));
 }
 
 /// Rows of a table whose columns are decoded, with when and where.

@@ -9,6 +9,7 @@ mod big;
 mod chains;
 mod columns;
 mod corruption;
+mod cost;
 mod dump_truth;
 mod fixtures;
 mod guest;

@@ -15,7 +15,11 @@ pub fn run(command: &DeadLettersCommand) -> Result<Exit, Failure> {
         DeadLettersCommand::List { ledger, format } => {
             let all = letters(ledger)?;
             list(&mut out, &all, *format)?;
-            Ok(if all.is_empty() { Exit::Nothing } else { Exit::Ok })
+            Ok(if all.is_empty() {
+                Exit::Nothing
+            } else {
+                Exit::Ok
+            })
         }
         DeadLettersCommand::Replay {
             ledger,

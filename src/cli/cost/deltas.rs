@@ -173,9 +173,7 @@ fn to_ledger(args: &DeltasArgs, asked: &Asked, dir: &std::path::Path) -> Result<
             let Found::Delta(delta) = found else {
                 return Ok(());
             };
-            let new = ledger
-                .borrow_mut()
-                .add(tenant, Row::of(session, delta))?;
+            let new = ledger.borrow_mut().add(tenant, Row::of(session, delta))?;
             charged += u64::from(new);
             known += u64::from(!new);
             Ok(())

@@ -65,12 +65,9 @@ pub fn run(args: &CostReportArgs) -> Result<Exit, Failure> {
 /// The account of what was asked for, gaps filled.
 pub(super) fn accounted(asked: &Asked) -> Result<Account, Failure> {
     let options = asked.options(None);
-    let mut made = account(
-        &asked.reader,
-        &options,
-        &mut |_| Ok(()),
-        &mut |_, _, _| Ok(()),
-    )?;
+    let mut made = account(&asked.reader, &options, &mut |_| Ok(()), &mut |_, _, _| {
+        Ok(())
+    })?;
     let times = sampled(
         &asked.reader,
         &asked.window,
@@ -121,11 +118,7 @@ fn for_people(document: &Json) -> String {
     text
 }
 
-fn document(
-    asked: &Asked,
-    made: &Account,
-    statement: &Statement,
-) -> Result<Json, FinopsError> {
+fn document(asked: &Asked, made: &Account, statement: &Statement) -> Result<Json, FinopsError> {
     let prices = &asked.rules.prices;
     let money = |amount: i128| Ok::<_, FinopsError>(decimal(amount, prices.decimals)?.to_string());
     let limits = &asked.rules.checks.limits;
@@ -185,6 +178,8 @@ fn add(all: &mut Entry, entry: &Entry) {
     all.os_cpu_us += entry.os_cpu_us;
     all.filled_us.0 += entry.filled_us.0;
     all.filled_us.1 += entry.filled_us.1;
+    all.unread += entry.unread;
+    all.unread_db_us += entry.unread_db_us;
     all.deltas += entry.deltas;
     all.resets += entry.resets;
     all.sessions.extend(entry.sessions.iter().cloned());
@@ -238,6 +233,8 @@ fn describe(shown: &mut Map<String, Json>, entry: &Entry, limits: &Limits) {
         "logical_reads_bound": bound(limits.logical_reads),
         "physical_reads_bound": bound(limits.physical_reads),
         "temp_growth_bytes_bound": bound(limits.temp_bytes),
+        "unread_sessions": entry.unread,
+        "unread_db_time_us": entry.unread_db_us,
         "temp_byte_us_bound": unseen.temp_byte_us_bound(limits.temp_bytes).to_string(),
     });
     shown.insert("unobserved".into(), unobserved);

@@ -23,7 +23,7 @@ struct Life {
     last: Reading,
     /// CPU given out since logon, or counted before the first reading, µs.
     cpu_us: u64,
-    /// The last reading at which the CPU counter had moved, or the session was idle.
+    /// Since when CPU may not have been counted: the present call can't have begun before.
     cpu_since_us: i64,
     /// CPU in the last interval, and how long it was, µs.
     pace: (u64, u64),
@@ -177,7 +177,11 @@ impl Life {
         Life {
             last: *reading,
             cpu_us: reading.counters[CPU],
-            cpu_since_us: reading.time_us,
+            // a call that it is in may have begun long before
+            cpu_since_us: match reading.active {
+                true => reading.key.logon_us.min(reading.time_us),
+                false => reading.time_us,
+            },
             pace: (0, 0),
         }
     }
@@ -221,10 +225,10 @@ impl Life {
             first: false,
             reset,
         };
-        if now.counters[CPU] != last.counters[CPU] || !now.active {
+        if !now.active {
             self.cpu_since_us = now.time_us;
-        } else if !last.active {
-            // idle until it was seen last; the call began since
+        } else if now.counters[CPU] != last.counters[CPU] || !last.active {
+            // a call ended since, or it was idle: the present one began since
             self.cpu_since_us = seen_us;
         }
         self.pace = (cpu, now.time_us.saturating_sub(seen_us).unsigned_abs());

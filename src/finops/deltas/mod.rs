@@ -63,7 +63,11 @@ impl Counter {
         (Counter::Commits, "user_commits", 1),
         (Counter::Executions, "execute_count", 1),
         (Counter::SentBytes, "bytes_sent_via_sql_net_to_client", 1),
-        (Counter::ReceivedBytes, "bytes_received_via_sql_net_from_client", 1),
+        (
+            Counter::ReceivedBytes,
+            "bytes_received_via_sql_net_from_client",
+            1,
+        ),
     ];
 }
 

@@ -81,7 +81,11 @@ impl Window {
         self.from_us.is_none_or(|from| time_us >= from) && self.to_us.is_none_or(|to| time_us < to)
     }
 
-    pub(in crate::finops) fn scan(&self, (host, instance): &(String, String), from_us: Option<i64>) -> ScanOptions {
+    pub(in crate::finops) fn scan(
+        &self,
+        (host, instance): &(String, String),
+        from_us: Option<i64>,
+    ) -> ScanOptions {
         ScanOptions {
             from_us,
             to_us: self.to_us,
@@ -338,7 +342,10 @@ fn gone(reader: &Reader, options: &ScanOptions) -> Result<Vec<i64>, FinopsError>
 }
 
 /// A column of texts.
-pub(in crate::finops) fn texts(batch: &RecordBatch, name: &str) -> Result<Vec<Option<String>>, AnalyzeError> {
+pub(in crate::finops) fn texts(
+    batch: &RecordBatch,
+    name: &str,
+) -> Result<Vec<Option<String>>, AnalyzeError> {
     let text = |value: &Value| match value {
         Value::Text(text) => Some(text.clone()),
         _ => None,
@@ -382,10 +389,7 @@ impl<'a> Keys<'a> {
     }
 }
 
-fn optional(
-    column: Option<&arrow::array::TimestampMicrosecondArray>,
-    row: usize,
-) -> Option<i64> {
+fn optional(column: Option<&arrow::array::TimestampMicrosecondArray>, row: usize) -> Option<i64> {
     use arrow::array::Array as _;
     column.filter(|c| c.is_valid(row)).map(|c| c.value(row))
 }
@@ -483,7 +487,10 @@ impl Sessions {
     }
 
     /// Whose each row is.
-    pub(in crate::finops) fn tags(&mut self, batch: &RecordBatch) -> Result<Vec<u32>, AnalyzeError> {
+    pub(in crate::finops) fn tags(
+        &mut self,
+        batch: &RecordBatch,
+    ) -> Result<Vec<u32>, AnalyzeError> {
         let mut rows = vec![[0u32; WHO.len()]; batch.num_rows()];
         for (at, name) in WHO.iter().enumerate() {
             let column = match batch.column_by_name(name) {

@@ -78,15 +78,18 @@ fn an_end_has_a_bound() {
     deltas.push(&busy);
     let lost = deltas.end(k, 120 * S, 125 * S).unwrap();
     assert_eq!(lost.span_us(), 5 * S as u64);
-    // in a call since the counter moved last: none of its CPU has been counted
-    assert_eq!(lost.cpu_us_bound(), 15 * S as u64);
+    // in a call, that began after 100: none of its CPU has been counted
+    assert_eq!(lost.cpu_us_bound(), 25 * S as u64);
     assert_eq!(lost.cpu_us_estimate, S as u64, "40 % of half of 5 s");
     assert_eq!(lost.temp_byte_us_bound, 250 * S as u128);
     assert_eq!(deltas.alive(), 0);
     let mut idle = Deltas::new(None);
     idle.push(&reading(k, None, 100, 0, 0));
     let lost = idle.end(k, 120 * S, 125 * S).unwrap();
-    assert_eq!((lost.cpu_us_bound(), lost.cpu_us_estimate), (5 * S as u64, 0));
+    assert_eq!(
+        (lost.cpu_us_bound(), lost.cpu_us_estimate),
+        (5 * S as u64, 0)
+    );
 }
 
 #[test]
@@ -94,10 +97,16 @@ fn a_counter_that_falls_is_a_new_baseline() {
     let mut deltas = Deltas::new(None);
     let k = key(1, 10);
     deltas.push(&reading(k, None, 100, 5_000, 9));
-    let delta = deltas.push(&reading(k, Some(100), 115, 2_000, 29)).delta.unwrap();
+    let delta = deltas
+        .push(&reading(k, Some(100), 115, 2_000, 29))
+        .delta
+        .unwrap();
     assert!(delta.reset);
     assert_eq!((delta.counters[CPU], delta.counters[READS]), (0, 20));
-    assert_eq!(cpu(deltas.push(&reading(k, Some(115), 130, 2_500, 29))), Some(500));
+    assert_eq!(
+        cpu(deltas.push(&reading(k, Some(115), 130, 2_500, 29))),
+        Some(500)
+    );
 }
 
 #[test]
@@ -107,18 +116,39 @@ fn cpu_of_a_long_call_is_the_kernels_until_the_counter_comes_after_it() {
     let mut at = |seen: Option<i64>, t, counter, os| {
         let mut r = reading(k, seen, t, counter, 0);
         (r.active, r.os_cpu_us) = (true, Some(os));
-        deltas.push(&r).delta.map(|d| (d.counters[CPU], d.cpu_source))
+        deltas
+            .push(&r)
+            .delta
+            .map(|d| (d.counters[CPU], d.cpu_source))
     };
     let s = S as u64;
     assert_eq!(at(None, 100, 5 * s, 50 * s), None);
-    assert_eq!(at(Some(100), 115, 5 * s, 64 * s), Some((14 * s, CpuSource::Os)));
-    assert_eq!(at(Some(115), 130, 5 * s, 79 * s), Some((15 * s, CpuSource::Os)));
+    assert_eq!(
+        at(Some(100), 115, 5 * s, 64 * s),
+        Some((14 * s, CpuSource::Os))
+    );
+    assert_eq!(
+        at(Some(115), 130, 5 * s, 79 * s),
+        Some((15 * s, CpuSource::Os))
+    );
     // the call ended: 31 s of it are counted now, 29 of them were given out
-    assert_eq!(at(Some(130), 145, 36 * s, 82 * s), Some((2 * s, CpuSource::Counter)));
+    assert_eq!(
+        at(Some(130), 145, 36 * s, 82 * s),
+        Some((2 * s, CpuSource::Counter))
+    );
     // the kernel had counted more than the session: nothing is taken back or given twice
-    assert_eq!(at(Some(145), 160, 36 * s, 90 * s), Some((8 * s, CpuSource::Os)));
-    assert_eq!(at(Some(160), 175, 40 * s, 90 * s), Some((0, CpuSource::Counter)));
-    assert_eq!(at(Some(175), 190, 46 * s, 90 * s), Some((2 * s, CpuSource::Counter)));
+    assert_eq!(
+        at(Some(145), 160, 36 * s, 90 * s),
+        Some((8 * s, CpuSource::Os))
+    );
+    assert_eq!(
+        at(Some(160), 175, 40 * s, 90 * s),
+        Some((0, CpuSource::Counter))
+    );
+    assert_eq!(
+        at(Some(175), 190, 46 * s, 90 * s),
+        Some((2 * s, CpuSource::Counter))
+    );
 }
 
 #[test]
@@ -146,8 +176,15 @@ fn sessions_of_an_instance_that_was_away() {
     let mut deltas = Deltas::new(None);
     deltas.push(&reading(key(1, 10), None, 100, 5_000, 0));
     // the instance went at 101; it and a session of it came back while nobody read
-    let new = LifeKey { sid: 8, serial: 1, logon_us: 200 * S };
-    assert_eq!(cpu(deltas.push(&reading(new, None, 300, 700, 0))), Some(700));
+    let new = LifeKey {
+        sid: 8,
+        serial: 1,
+        logon_us: 200 * S,
+    };
+    assert_eq!(
+        cpu(deltas.push(&reading(new, None, 300, 700, 0))),
+        Some(700)
+    );
     let lost = deltas.reader_began(300 * S, Some(101 * S));
     assert_eq!(lost.len(), 1);
     assert_eq!((lost[0].why, lost[0].to_us), (Why::Gap, 101 * S));
@@ -155,7 +192,10 @@ fn sessions_of_an_instance_that_was_away() {
     // only the recorder was away: what has been there before goes on
     let mut deltas = Deltas::new(None);
     deltas.push(&reading(key(1, 10), None, 100, 5_000, 0));
-    assert_eq!(cpu(deltas.push(&reading(key(1, 10), None, 900, 5_900, 0))), Some(900));
+    assert_eq!(
+        cpu(deltas.push(&reading(key(1, 10), None, 900, 5_900, 0))),
+        Some(900)
+    );
     assert!(deltas.reader_began(900 * S, None).is_empty());
 }
 
@@ -164,8 +204,15 @@ fn a_window_takes_no_history() {
     let mut deltas = Deltas::new(Some(3_600 * S));
     let step = deltas.push(&reading(key(1, 10), Some(3_590), 3_605, 9_000, 0));
     assert_eq!(cpu(step), None, "it was there before the window");
-    let late = LifeKey { sid: 9, serial: 1, logon_us: 3_610 * S };
-    assert_eq!(cpu(deltas.push(&reading(late, Some(3_605), 3_620, 40, 0))), Some(40));
+    let late = LifeKey {
+        sid: 9,
+        serial: 1,
+        logon_us: 3_610 * S,
+    };
+    assert_eq!(
+        cpu(deltas.push(&reading(late, Some(3_605), 3_620, 40, 0))),
+        Some(40)
+    );
 }
 
 /// What happens to one SID.

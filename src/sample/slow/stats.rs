@@ -84,7 +84,10 @@ pub fn statistic_column(name: &str) -> String {
 }
 
 impl Statistics {
-    pub(super) fn new(attachment: &Attachment, plan: StatisticPlan) -> Result<Statistics, AttachError> {
+    pub(super) fn new(
+        attachment: &Attachment,
+        plan: StatisticPlan,
+    ) -> Result<Statistics, AttachError> {
         let columns = named(COLUMNS, &WHOSE);
         let mut needs = needs_of(&columns);
         needs.extend(statistics::NEEDS);

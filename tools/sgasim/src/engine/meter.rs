@@ -1,8 +1,8 @@
 //! Metered sessions: counters that begin at 0 and move as a working session's would, and a line for each session that
 //! tells what it consumed in all.
 //!
-//! A call counts what its session can have done since the call before: no more CPU than time has gone by. Temporary
-//! space and PGA only rise while a session lives. Part of the engine; only `pmon` starts it.
+//! CPU is counted when a call ends, and is no more than its time; reads as its steps end, each of them as if it had taken a
+//! second at most. Temporary space and PGA only rise while a session lives. Part of the engine; only `pmon` starts it.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -15,12 +15,16 @@ use super::fields::{Num, Text};
 use super::random::Random;
 use super::stage::monotonic_ns;
 
+/// How much longer calls are than those of a workload: seconds.
+const STRETCH: f64 = 2_000.0;
+const SELDOM: f64 = 200.0;
 /// Most of a second that is counted for one second of a session's time.
 const CPU_SHARE: u64 = 90;
 const LOGICAL_READS: u64 = 5_000;
 const PHYSICAL_READS: u64 = 400;
-/// Largest growth of temporary space by one call, and where it ends, bytes.
-const TEMP_STEP: u64 = 64 << 20;
+/// Bytes.
+const TEMP_GROWTH: u64 = 16 << 20;
+/// Where temporary space doesn't grow further, bytes.
 const TEMP_MOST: u64 = 2 << 30;
 
 /// Names of the statistics that a line tells, and the names that it tells them by.
@@ -40,6 +44,7 @@ const TOLD: [(&str, &str); 8] = [
 struct Life {
     began_ns: u64,
     called_ns: u64,
+    stepped_ns: u64,
     temp: u64,
     temp_since_ns: u64,
     /// Bytes × microseconds.
@@ -69,6 +74,7 @@ impl Engine {
             random: Random::new(seed),
         });
         self.stage.counters.only_counted();
+        self.pace.fix(STRETCH);
         for i in 0..self.stage.sessions.len() {
             if self.stage.sessions[i].is_in_use() {
                 self.stage.begin_statistics(i);
@@ -76,6 +82,11 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// How much more seldom the instance's own work is than that of a workload: it isn't what is metered.
+    pub(super) fn seldom(&self) -> f64 {
+        if self.meter.is_some() { SELDOM } else { 1.0 }
     }
 
     /// A session begins.
@@ -91,21 +102,43 @@ impl Engine {
         }
     }
 
-    /// A call of a session has ended.
+    /// A call begins.
     pub(super) fn meter_call(&mut self, i: usize) {
+        if let Some(meter) = &mut self.meter {
+            let now = monotonic_ns();
+            (meter.lives[i].called_ns, meter.lives[i].stepped_ns) = (now, now);
+        }
+    }
+
+    /// A call has ended.
+    pub(super) fn meter_called(&mut self, i: usize) {
+        self.meter_step(i);
+        let Some(meter) = &mut self.meter else {
+            return;
+        };
+        let elapsed_us = monotonic_ns().saturating_sub(meter.lives[i].called_ns) / 1000;
+        let most = elapsed_us * CPU_SHARE / 100 / 10_000;
+        let cpu = meter.random.below(most + 1);
+        self.stage.count(i, self.numbers.cpu, cpu);
+    }
+
+    /// A step of a call has ended.
+    pub(super) fn meter_step(&mut self, i: usize) {
         let Some(meter) = &mut self.meter else {
             return;
         };
         let now = monotonic_ns();
         let life = &mut meter.lives[i];
-        let elapsed_us = now.saturating_sub(life.called_ns) / 1000;
-        life.called_ns = now;
+        let elapsed_us = (now.saturating_sub(life.stepped_ns) / 1000).min(1_000_000);
+        life.stepped_ns = now;
         let mut up_to = |most: u64| meter.random.below(most + 1);
-        let cpu = up_to(elapsed_us * CPU_SHARE / 100 / 10_000);
         let logical = up_to(elapsed_us * LOGICAL_READS / 1_000_000);
         let physical = up_to(elapsed_us * PHYSICAL_READS / 1_000_000);
-        let grows = meter.random.once_in(4) && life.temp < TEMP_MOST;
-        let temp = life.temp + if grows { meter.random.below(TEMP_STEP) } else { 0 };
+        let grown = up_to(elapsed_us * TEMP_GROWTH / 1_000_000);
+        let temp = match life.temp < TEMP_MOST {
+            true => life.temp + grown,
+            false => life.temp,
+        };
         let pga = (2 << 20) + temp / 16;
         life.temp_over_time +=
             u128::from(life.temp) * u128::from(now.saturating_sub(life.temp_since_ns) / 1000);
@@ -115,7 +148,6 @@ impl Engine {
             self.stage.level(i, number, to);
         }
         let counts = [
-            (self.numbers.cpu, cpu),
             (self.numbers.logical_reads, logical),
             (self.numbers.physical_reads, physical),
         ];
@@ -124,12 +156,15 @@ impl Engine {
         }
     }
 
-    /// A session ends, or the instance does: its line.
+    /// A session ends, or the instance does: its line. Recursive sessions count nothing and have none.
     pub(super) fn meter_ends(&mut self, i: usize, how: &str) {
         let Some(meter) = &mut self.meter else {
             return;
         };
         let session = &self.stage.sessions[i];
+        if session.kind() == "RECURSIVE" {
+            return;
+        }
         let life = &meter.lives[i];
         let now = monotonic_ns();
         let held_us = now.saturating_sub(life.temp_since_ns) / 1000;

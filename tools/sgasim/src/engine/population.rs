@@ -426,6 +426,7 @@ impl Engine {
         } else {
             900_000.0
         });
+        let pause = pause * self.seldom();
         self.later(Task::Recursion, pause);
     }
 
