@@ -152,6 +152,7 @@ fn folders_are_as_the_architecture_says() {
         "src",
         "blueprints",
         "docs",
+        "examples",
         "tools",
         "benches",
         "tests",

@@ -70,6 +70,11 @@ impl Reader {
         &self.recording
     }
 
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The tables there are, sorted.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod big;
 mod chains;
 mod columns;
 mod corruption;
+mod cost;
 mod damage;
 mod dump_truth;
 mod fixtures;
