@@ -8,10 +8,14 @@
 //!
 //! Callers: `sample`, `cli` (a dump is one walk).
 
+mod chase;
 mod frame;
+mod gate;
+mod reads;
 mod sweep;
 #[cfg(test)]
 mod tests;
 
 pub use frame::{Frame, Quality};
-pub use sweep::{GateFields, STATE_FLAG, Select, Walker};
+pub use gate::{GateFields, STATE_FLAG, Select};
+pub use sweep::Walker;

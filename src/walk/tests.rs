@@ -143,13 +143,20 @@ fn a_row_that_never_rests_is_emitted_as_torn() {
 #[test]
 fn a_frame_keeps_its_memory() {
     let mut frame = Frame::new(4, 8);
-    let before = (frame.words.as_ptr(), frame.words.capacity());
-    for _ in 0..4 {
-        frame.words.extend_from_slice(&[7; 8]);
-    }
+    let at = |frame: &Frame| (frame.row(0).as_ptr(), frame.slots.as_ptr());
+    let fill = |frame: &mut Frame, word: u64| {
+        for slot in 0..4 {
+            frame.next_row().fill(word + u64::from(slot));
+            frame.keep(slot, Quality::CLEAN, 0);
+        }
+    };
+    fill(&mut frame, 7);
+    assert!(frame.next_row().is_empty(), "it is full");
+    let before = at(&frame);
     frame.clear();
-    assert_eq!((frame.words.as_ptr(), frame.words.capacity()), before);
     assert!(frame.is_empty());
+    fill(&mut frame, 20);
+    assert_eq!((at(&frame), frame.row(3)), (before, &[23; 8][..]));
 }
 
 #[test]
