@@ -17,6 +17,7 @@ mod discover;
 mod doctor;
 mod dump;
 mod exit;
+mod explain;
 mod filter;
 mod html;
 mod image;

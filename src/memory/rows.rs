@@ -95,3 +95,56 @@ impl MappedRows {
             .map_or(&[], |(_, offset)| list.lines(offset as u64))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Owner;
+    use super::super::{BytesSpace, SysvSpace, TargetAddr};
+    use super::*;
+
+    const BASE: u64 = 0x6900_0000;
+
+    fn spots(space: &dyn AddressSpace, at: &[u64]) -> Vec<Result<Spot, Fault>> {
+        let place = |offset: &u64| space.locate(TargetAddr(BASE + offset), 1);
+        at.iter().map(place).collect()
+    }
+
+    #[test]
+    fn rows_are_read_by_their_words_and_no_further_than_their_mapping() {
+        let mut owner = Owner::start("rows_WORDS", "600", &[(BASE, 8192)]);
+        owner.poke(4096, 11);
+        owner.poke(4096 + 72, 22);
+        let space = SysvSpace::attach(&owner.segments).unwrap();
+        // in order, behind the reach, not aligned, nowhere
+        let spots = spots(&space, &[4096, 8192 - 72, 4097, 9000]);
+        let rows = MappedRows::new(&space, &spots, 72).unwrap();
+        let list = WordList::new([72, 0]).unwrap();
+        let mut out = [0; 2];
+        assert_eq!(rows.gather(0, &list, &mut out), Some(()));
+        assert_eq!(out, [22, 11], "in the list's order");
+        assert_eq!(rows.same(0, &list, &out), Some(true));
+        owner.poke(4096, 12);
+        assert_eq!(rows.same(0, &list, &out), Some(false));
+        for row in [1, 2, 3, 4] {
+            rows.prefetch(row, &list);
+            assert_eq!(rows.gather(row, &list, &mut out), None, "row {row}");
+            assert_eq!(rows.same(row, &list, &out), None, "row {row}");
+        }
+        assert_eq!(rows.gather(0, &list, &mut [0; 3]), None, "another length");
+    }
+
+    #[test]
+    fn memory_that_is_not_mapped_has_no_mapped_rows() {
+        let space = BytesSpace::new(vec![(TargetAddr(BASE), vec![0; 4096])]).unwrap();
+        assert!(MappedRows::new(&space, &spots(&space, &[0, 8]), 8).is_none());
+    }
+
+    #[test]
+    fn lines_are_counted_from_where_the_row_begins() {
+        assert!(WordList::new([8, 12]).is_none(), "words are aligned");
+        let list = WordList::new([0, 8, 56, 64, 120]).unwrap();
+        assert_eq!(list.lines(4096), [0, 64]);
+        assert_eq!(list.lines(4096 + 8), [0, 56, 120]);
+        assert_eq!(list.lines(56), [0, 8, 120]);
+    }
+}

@@ -66,6 +66,11 @@ impl Plan {
         self.fields.get(&need).copied()
     }
 
+    /// All fields that are read, and where they are in the scratch row.
+    pub fn fields(&self) -> impl Iterator<Item = (Need, FieldRef)> + '_ {
+        self.fields.iter().map(|(need, field)| (*need, *field))
+    }
+
     /// Bytes from the row's start at which a field of the row itself stands.
     pub fn row_offset(&self, field: FieldRef) -> Option<u64> {
         let spans = self.gate.iter().chain(&self.spans);

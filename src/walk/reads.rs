@@ -9,7 +9,7 @@ use crate::plan::{Plan, Span};
 
 /// Bytes between two spans up to which other memory is read in one stretch. Not more than a cache
 /// line, since what no plan reads may not have been captured.
-const STRETCH_GAP: u64 = 64;
+pub(super) const STRETCH_GAP: u64 = 64;
 
 /// Words of a row that are read together.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use super::reads::Reads;
 use super::{Frame, Quality};
 
 /// How often a row that moved is read again before it is emitted as torn.
-const RETRIES: usize = 2;
+pub(super) const RETRIES: usize = 2;
 
 /// Rows between the one whose gate is read and the one whose gate's lines are asked for (measured
 /// best for two to four cache lines a row: 4 to 16).
@@ -94,11 +94,13 @@ impl Walker {
             credit: 0,
         };
         let mut waiting = Waiting::default();
+        // a read of memory that isn't mapped takes far longer than asking the clock
+        let gate_cost = self.mapped.as_ref().map_or(CLOCK_AFTER, |_| 1);
         for slot in 0..self.bound.rows.spots.len() {
             if let Some(rows) = &self.mapped {
                 rows.prefetch(slot + PREFETCH_AHEAD, &self.gate_reads.words);
             }
-            clock.credit += 1;
+            clock.credit += gate_cost;
             match self.read_gate(slot) {
                 Ok(()) => frame.seen += 1,
                 Err(unreadable) => {
