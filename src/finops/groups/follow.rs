@@ -54,6 +54,7 @@ pub(super) struct Followed {
     /// When the next of them is due, µs since the epoch.
     next_manual_us: i64,
     fields: [u32; 8],
+    pub(super) first_us: i64,
     pub(super) last_us: i64,
 }
 
@@ -123,6 +124,7 @@ impl<'a> Sessions<'a> {
             session,
             next_manual_us: i64::MIN,
             fields: row.fields,
+            first_us: row.time_us,
             last_us: row.time_us,
         }
     }
