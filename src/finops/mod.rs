@@ -7,9 +7,22 @@
 //!
 //! Callers: `export`, `cli`.
 
+pub mod account;
+pub mod checks;
+pub mod dead_letters;
+pub mod deltas;
 pub mod directives;
+mod error;
 pub mod groups;
 pub mod import;
 pub mod mapping;
+pub mod money;
+pub mod prices;
+pub mod rows;
 pub mod rules_file;
+pub mod sampled;
+pub mod statement;
 pub mod tenants;
+pub mod usage;
+
+pub use error::FinopsError;
