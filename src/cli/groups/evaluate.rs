@@ -106,7 +106,13 @@ fn look(args: &GroupsEvaluateArgs, declared: &Declared) -> Result<Evaluated, Fai
             },
         }
     });
-    Ok(evaluate_look(declared, &looked.collect::<Vec<_>>()))
+    // an image is of the moment when it was taken
+    let taken = snapshot.meta.get("sample_time").and_then(Json::as_str);
+    let at_us = taken
+        .and_then(|t| t.parse::<jiff::Timestamp>().ok())
+        .map_or(i64::MAX, |t| t.as_microsecond());
+    let looked: Vec<Looked> = looked.collect();
+    Ok(evaluate_look(declared, &looked, at_us))
 }
 
 /// The column of dumps that holds a field.

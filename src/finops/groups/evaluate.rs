@@ -13,7 +13,8 @@ use super::rows::{Texts, Window, scan};
 use crate::analyze::AnalyzeError;
 use crate::analyze::report::{ReportOptions, report_recording};
 use crate::finops::mapping::{
-    Evaluation, Field, Fields, Given, Outcome, Rule, RuleSet, SessionAttributes, Switch,
+    Evaluation, Field, Fields, Given, ManualSwitch, Outcome, Rule, RuleSet, SessionAttributes,
+    Switch, Tracker,
 };
 use crate::record::Reader;
 
@@ -274,20 +275,20 @@ pub struct Looked {
     pub actual: Option<String>,
 }
 
-/// The groups of one look.
-pub fn evaluate_look(declared: &Declared, looked: &[Looked]) -> Evaluated {
+/// The groups of one look at `at_us`, µs since the epoch.
+pub fn evaluate_look(declared: &Declared, looked: &[Looked], at_us: i64) -> Evaluated {
     let rules = &declared.rules;
     let mut groups: BTreeMap<Option<String>, u64> = BTreeMap::new();
     let rows = looked.iter().map(|l| {
-        let now = rules.evaluate(&l.session, None);
+        let mut tracker = Tracker::login(rules, &l.session, at_us);
+        let target = tracker.target(l.sid, l.serial_no);
+        let manual = declared.manual.iter().filter(|s| s.is_for(target));
+        let manual: Vec<&ManualSwitch> = manual.collect();
+        tracker.observe(rules, &l.session, at_us, &manual);
+        let now = tracker.now();
         *groups.entry(now.group.clone()).or_default() += 1;
-        row_of(
-            rules,
-            (&l.instance, l.sid, l.serial_no),
-            &l.session,
-            &now,
-            l.actual.as_deref(),
-        )
+        let who = (l.instance.as_str(), l.sid, l.serial_no);
+        row_of(rules, who, &l.session, now, l.actual.as_deref())
     });
     let sessions: Vec<SessionRow> = rows.collect();
     let unknown = looked
