@@ -48,7 +48,7 @@ pub(super) struct Source {
 }
 
 enum Kind {
-    Hot(HotReader),
+    Hot(Box<HotReader>),
     Closed(ClosedFile, ArrowReaderMetadata),
 }
 
@@ -61,7 +61,7 @@ impl Source {
                 Ok(hot) => {
                     return Ok(Some(Source {
                         path: part.path.clone(),
-                        kind: Kind::Hot(hot),
+                        kind: Kind::Hot(Box::new(hot)),
                     }));
                 }
                 Err(error) if error.is_gone() => {}
@@ -110,7 +110,7 @@ impl Source {
         in_order: bool,
     ) -> Result<(Batches, usize), RecordError> {
         let (file, metadata) = match self.kind {
-            Kind::Hot(hot) => return Ok((Batches::Hot(hot), 0)),
+            Kind::Hot(hot) => return Ok((Batches::Hot(*hot), 0)),
             Kind::Closed(file, metadata) => (file, metadata),
         };
         let groups = metadata.metadata().row_groups();
