@@ -29,12 +29,14 @@
 mod adopt;
 mod close;
 mod closer;
+mod coded;
 #[cfg(test)]
 mod damage_tests;
 mod encodings;
 mod error;
 mod hot;
 mod hot_read;
+mod hybrid;
 mod join;
 #[cfg(test)]
 mod join_tests;

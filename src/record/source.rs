@@ -18,17 +18,31 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::RowGroupMetaData;
 
 use super::TIME_COLUMN;
+use super::coded::Coded;
 use super::error::RecordError;
 use super::hot_read::HotReader;
 use super::layout::{CLOSED, Part};
 
-const BATCH_ROWS: usize = 8_192;
+pub(super) const BATCH_ROWS: usize = 8_192;
+
+/// How rows are given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Form {
+    /// As they lie.
+    #[default]
+    AsTheyLie,
+    /// In the order of their time.
+    InOrder,
+    /// As they lie, by row groups; any column may be a dictionary.
+    Coded,
+}
 
 /// The batches of an opened part.
 pub(super) enum Batches {
     Hot(HotReader),
     Closed(ParquetRecordBatchReader),
     Ordered(Ordered),
+    Coded(Coded),
 }
 
 impl Batches {
@@ -38,6 +52,7 @@ impl Batches {
             Batches::Hot(hot) => hot.next_batch(),
             Batches::Closed(reader) => guarded(path, || reader.next().transpose()),
             Batches::Ordered(ordered) => ordered.next_batch(path),
+            Batches::Coded(coded) => coded.next_batch(path),
         }
     }
 }
@@ -90,13 +105,37 @@ impl Source {
         }
     }
 
+    /// The same file once more, if it is a closed one.
+    pub(super) fn again(&self) -> Option<Source> {
+        match &self.kind {
+            Kind::Hot(_) => None,
+            Kind::Closed(file, metadata) => Some(Source {
+                path: self.path.clone(),
+                kind: Kind::Closed(file.try_clone().ok()?, metadata.clone()),
+            }),
+        }
+    }
+
+    /// Whether it isn't closed yet.
+    pub(super) fn is_hot(&self) -> bool {
+        matches!(self.kind, Kind::Hot(_))
+    }
+
+    /// The row groups; none of a hot file.
+    pub(super) fn row_groups(&self) -> &[RowGroupMetaData] {
+        match &self.kind {
+            Kind::Hot(_) => &[],
+            Kind::Closed(_, metadata) => metadata.metadata().row_groups(),
+        }
+    }
+
     /// The batches with (at least) these columns, as far as there are such, of the row groups that
     /// are `wanted`; and how many weren't.
     pub(super) fn batches<'a>(
         self,
         columns: impl Iterator<Item = &'a str>,
         wanted: impl Fn(&RowGroupMetaData) -> bool,
-        in_order: bool,
+        form: Form,
     ) -> Result<(Batches, usize), RecordError> {
         let (file, metadata) = match self.kind {
             Kind::Hot(hot) => return Ok((Batches::Hot(hot), 0)),
@@ -105,6 +144,10 @@ impl Source {
         let groups = metadata.metadata().row_groups();
         let some: Vec<usize> = (0..groups.len()).filter(|i| wanted(&groups[*i])).collect();
         let skipped = groups.len() - some.len();
+        if form == Form::Coded {
+            let coded = Coded::new(file, metadata, columns, some.into());
+            return Ok((Batches::Coded(coded), skipped));
+        }
         let mask = ProjectionMask::columns(metadata.parquet_schema(), columns);
         let ordered = Ordered {
             file,
@@ -113,7 +156,7 @@ impl Source {
             groups: some.into(),
             ready: None,
         };
-        if in_order {
+        if form == Form::InOrder {
             return Ok((Batches::Ordered(ordered), skipped));
         }
         let some = ordered.groups.iter().copied().collect();
@@ -201,7 +244,7 @@ pub(super) fn reordered<K: Ord>(
 
 /// Runs a step of decoding Parquet. The decoder panics on some damage (a division by a count that
 /// is 0, a slice past its end) instead of returning an error; for us both are a damaged file.
-fn guarded<T, E: std::fmt::Display>(
+pub(super) fn guarded<T, E: std::fmt::Display>(
     path: &Path,
     step: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, RecordError> {
