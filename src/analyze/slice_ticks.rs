@@ -77,7 +77,11 @@ impl SliceTicks {
         let Times { times, codes } = Times::of(batch)?;
         out.clear();
         if let Some(codes) = codes {
-            let numbers: Vec<u32> = times.values().iter().map(|time| self.number(*time)).collect();
+            let numbers: Vec<u32> = times
+                .values()
+                .iter()
+                .map(|time| self.number(*time))
+                .collect();
             let codes = codes.values();
             let number = |row: &u32| numbers[codes[*row as usize] as usize];
             out.extend(rows.iter().map(number));

@@ -288,9 +288,8 @@ impl<'r> Pass<'r> {
         let threads = processors.min(MOST_THREADS).min(self.slices.len()).max(1);
         let next = AtomicUsize::new(0);
         let scans = self.scans(&columns)?;
-        let fork = || -> Vec<Option<Scan>> {
-            scans.iter().map(|s| s.as_ref().map(Scan::fork)).collect()
-        };
+        let fork =
+            || -> Vec<Option<Scan>> { scans.iter().map(|s| s.as_ref().map(Scan::fork)).collect() };
         let (next, slices) = (&next, &self.slices);
         let work = move |mut scans: Vec<Option<Scan>>| {
             let mut sums = Sums::new(wanted);
@@ -362,7 +361,10 @@ impl<'r> Pass<'r> {
     /// Scans of samples of all sources, to begin anywhere; none where there are none.
     fn scans(&self, columns: &[String]) -> Result<Vec<Option<Scan>>, AnalyzeError> {
         let scans = self.sources.iter().map(|source| {
-            match self.reader.scan("samples", &self.scan(source, columns.to_vec())) {
+            match self
+                .reader
+                .scan("samples", &self.scan(source, columns.to_vec()))
+            {
                 Ok(samples) => Ok(Some(samples.coded())),
                 Err(RecordError::NoTable { .. }) if self.has_ticks => Ok(None),
                 Err(error) => Err(error.into()),

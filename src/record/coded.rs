@@ -85,8 +85,7 @@ impl Coded {
                 }
                 _ => {
                     let all = self.columns.clone();
-                    self.pieces =
-                        Some(guarded(path, || self.decoded(group, &all, BATCH_ROWS))?);
+                    self.pieces = Some(guarded(path, || self.decoded(group, &all, BATCH_ROWS))?);
                 }
             }
         }
@@ -100,8 +99,7 @@ impl Coded {
         batch_rows: usize,
     ) -> Result<ParquetRecordBatchReader, String> {
         let file = self.file.try_clone().map_err(|e| e.to_string())?;
-        let mask =
-            ProjectionMask::leaves(self.metadata.parquet_schema(), columns.iter().copied());
+        let mask = ProjectionMask::leaves(self.metadata.parquet_schema(), columns.iter().copied());
         ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
             .with_batch_size(batch_rows)
             .with_row_groups(vec![group])
@@ -227,9 +225,9 @@ fn plain(bytes: &[u8], count: u32, data_type: &DataType) -> Result<ArrayRef, Str
             ScalarBuffer::from(longs()?.into_inner()),
             None,
         )),
-        DataType::Timestamp(_, zone) => Arc::new(
-            TimestampMicrosecondArray::new(longs()?, None).with_timezone_opt(zone.clone()),
-        ),
+        DataType::Timestamp(_, zone) => {
+            Arc::new(TimestampMicrosecondArray::new(longs()?, None).with_timezone_opt(zone.clone()))
+        }
         DataType::Int32 => Arc::new(PrimitiveArray::<Int32Type>::new(shorts()?, None)),
         DataType::UInt32 => Arc::new(UInt32Array::new(
             ScalarBuffer::from(shorts()?.into_inner()),
@@ -335,7 +333,11 @@ impl Codes {
 
     /// Moves the codes behind `begin` to the rows that have a value.
     fn spread(&mut self, begin: usize, count: usize) {
-        let Some(there) = self.there.as_ref().and_then(|t| t.get(begin..begin + count)) else {
+        let Some(there) = self
+            .there
+            .as_ref()
+            .and_then(|t| t.get(begin..begin + count))
+        else {
             return;
         };
         let mut from = self.keys.len();

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, UInt32Array, new_empty_array,
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, UInt32Array,
+    new_empty_array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, FieldRef, Int32Type, Int64Type, Schema, UInt32Type};
@@ -259,7 +260,8 @@ impl Loaded {
             let path = source.path.clone();
             let damaged = |detail: String| RecordError::damaged(&path, 0, detail);
             let names = fields.iter().map(|f| f.name().as_str());
-            let (mut opened, _) = source.batches(names.chain([side.key]), |_| true, Form::default())?;
+            let (mut opened, _) =
+                source.batches(names.chain([side.key]), |_| true, Form::default())?;
             while let Some(batch) = opened.next_batch(&path)? {
                 let keys = batch.column_by_name(side.key).map(numbers);
                 let keys = keys
@@ -299,9 +301,7 @@ impl Loaded {
         let Some(numbers) = numbers(distinct) else {
             return Err(format!("a key of type {}", keys.data_type()));
         };
-        let rows: Vec<Option<u32>> = numbers
-            .map(|key| self.rows.get(&key?).copied())
-            .collect();
+        let rows: Vec<Option<u32>> = numbers.map(|key| self.rows.get(&key?).copied()).collect();
         let rows = UInt32Array::from(rows);
         let lost = |key: usize| distinct.is_valid(key) && rows.is_null(key);
         let any = (0..distinct.len()).filter(|key| lost(*key)).count() as u64;
