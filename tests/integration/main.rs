@@ -13,7 +13,6 @@ mod dump_truth;
 mod fixtures;
 mod guest;
 mod image;
-mod image_damage;
 mod invariants;
 mod mutation;
 mod reconcile;
