@@ -31,13 +31,14 @@ pub struct Big {
     pub rows: u64,
     /// Rows of a row group, at least those of one tick.
     pub group: usize,
+    /// Statements, some of which are executed more often than others.
+    pub statements: u64,
     /// Different SQL_EXEC_IDs of a statement at most.
     pub execs: u64,
 }
 
 const EVENTS: u64 = 40;
 const CLASSES: u64 = 8;
-const STATEMENTS: u64 = 3_000;
 /// Ticks that a session stays in one wait, or on CPU.
 const STATE_TICKS: u64 = 4;
 /// Ticks that an execution takes, of each fourth session.
@@ -85,9 +86,9 @@ impl Row {
     }
 
     /// Few statements are executed most.
-    fn statement(self) -> u64 {
-        let any = mix(!(self.session << 32 | self.exec_start())) % STATEMENTS;
-        any * any / STATEMENTS
+    fn statement(self, big: &Big) -> u64 {
+        let any = mix(!(self.session << 32 | self.exec_start())) % big.statements;
+        any * any / big.statements
     }
 
     /// Grows with time, as a statement's executions are numbered.
@@ -169,7 +170,7 @@ fn samples(big: &Big, from: u64, until: u64) -> RecordBatch {
         u64s("weight_us", &|_| TICK_US as u64),
         u32s("session_id", &|row| row.session as u32 + 1),
         keys("session_key", &|row| session_key(row.session)),
-        keys("cursor_key", &|row| statement_key(row.statement())),
+        keys("cursor_key", &|row| statement_key(row.statement(big))),
         u32s("sql_exec_id", &|row| row.exec(big)),
         u32s("event_no", &|row| row.event() as u32),
         texts("session_state", 2, states, |cpu| {
@@ -229,11 +230,11 @@ fn sides(big: &Big, hour: u64) -> Vec<(&'static str, RecordBatch)> {
             "cursors",
             table(
                 "cursor_key",
-                key(&mut (0..STATEMENTS).map(statement_key)),
+                key(&mut (0..big.statements).map(statement_key)),
                 vec![texts(
                     "sql_id",
-                    STATEMENTS,
-                    (0..STATEMENTS).map(Some),
+                    big.statements,
+                    (0..big.statements).map(Some),
                     |n| format!("{:013x}", mix(n) >> 12),
                 )],
             ),

@@ -15,6 +15,7 @@ fn small(dir: &Path) {
         sessions: 3,
         rows: 3_000,
         group: 500,
+        statements: 3_000,
         execs: u64::MAX,
     };
     big::write(dir, &small);
@@ -148,6 +149,7 @@ fn a_window_is_compared_with_an_earlier_one_and_with_another_recording() {
         sessions: 5,
         rows: 5_000,
         group: 500,
+        statements: 3_000,
         execs: u64::MAX,
     };
     big::write(&more, &big);
@@ -221,7 +223,8 @@ fn rows_are_not_held_in_memory() {
             sessions: 60,
             rows,
             group: 20_000,
-            execs: 1_000,
+            statements: 20,
+            execs: 2,
         };
         big::write(&dir, &big);
         let mut command = Command::new("python3");
