@@ -13,7 +13,7 @@
 
 pub mod aas;
 pub mod chains;
-mod columns;
+pub(crate) mod columns;
 pub mod compare;
 pub mod compare_render;
 #[cfg(test)]

@@ -68,7 +68,7 @@ pub fn survey_recording(
     groupings: &[Grouping],
 ) -> Result<Vec<Surveyed>, AnalyzeError> {
     let pass = Pass::of(reader, options)?;
-    let mut watched = pass.watched()?;
+    let (mut watched, of_ticks) = pass.watched()?;
     watched.meta.forced = reader.recording().forced();
     let steps = |wanted: StepsWanted| match (wanted, watched.first_us, watched.last_us) {
         (StepsWanted::Exactly(steps), _, _) => Some(steps),
@@ -84,8 +84,11 @@ pub fn survey_recording(
         groupings: groupings.iter().map(|g| resolved(&g.columns)).collect(),
         steps: groupings.iter().map(|g| g.steps.and_then(steps)).collect(),
     };
-    let (sums, found) = pass.run(&wanted)?;
-    watched.meta.truncated_files = found.truncated.len() as u64;
+    let (sums, mut found) = pass.run(&wanted)?;
+    found.files.absorb(of_ticks);
+    watched.meta.truncated_files = found.files.truncated.len() as u64;
+    watched.meta.unproven_files = found.files.unproven.len() as u64;
+    watched.meta.unjoined = found.files.unjoined;
     let mut watched_in = BTreeMap::new();
     for steps in wanted.steps.iter().flatten() {
         let key = (steps.start_us, steps.width_us, steps.count);
@@ -102,7 +105,7 @@ pub fn survey_recording(
 
 /// What the ticks of a recording say, without a look at samples.
 pub(super) fn watched(reader: &Reader, options: &ReportOptions) -> Result<Watched, AnalyzeError> {
-    let mut watched = Pass::of(reader, options)?.watched()?;
+    let (mut watched, _) = Pass::of(reader, options)?.watched()?;
     watched.meta.forced = reader.recording().forced();
     Ok(watched)
 }
@@ -165,7 +168,29 @@ struct Pass<'r> {
 #[derive(Default)]
 struct Found {
     design: Design,
+    files: Files,
+}
+
+/// What is to be said of the files that were read.
+#[derive(Default)]
+struct Files {
     truncated: BTreeSet<PathBuf>,
+    unproven: BTreeSet<PathBuf>,
+    unjoined: u64,
+}
+
+impl Files {
+    fn add(&mut self, scan: &Scan) {
+        self.truncated.extend(scan.truncated().iter().cloned());
+        self.unproven.extend(scan.unproven().iter().cloned());
+        self.unjoined += scan.unjoined();
+    }
+
+    fn absorb(&mut self, other: Files) {
+        self.truncated.extend(other.truncated);
+        self.unproven.extend(other.unproven);
+        self.unjoined += other.unjoined;
+    }
 }
 
 impl<'r> Pass<'r> {
@@ -237,28 +262,31 @@ impl<'r> Pass<'r> {
         &self,
         scan: &ScanOptions,
         mut each: impl FnMut(&arrow::array::RecordBatch) -> Result<(), AnalyzeError>,
-    ) -> Result<(), AnalyzeError> {
+    ) -> Result<Files, AnalyzeError> {
+        let mut files = Files::default();
         match self.reader.scan("ticks", scan) {
-            Ok(ticks) => {
-                for batch in ticks {
+            Ok(mut ticks) => {
+                for batch in &mut ticks {
                     each(&batch?)?;
                 }
-                Ok(())
+                files.add(&ticks);
+                Ok(files)
             }
             // There are none, or only a file that ends before its first batch.
-            Err(RecordError::NoTable { .. }) => Ok(()),
+            Err(RecordError::NoTable { .. }) => Ok(files),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn watched(&self) -> Result<Watched, AnalyzeError> {
+    fn watched(&self) -> Result<(Watched, Files), AnalyzeError> {
         let mut watched = Watched::default();
+        let mut files = Files::default();
         for source in &self.sources {
             watched.next_source();
             let scan = self.scan(source, TICK_COLUMNS.map(str::to_owned).to_vec());
-            self.ticks(&scan, |batch| watched.add(self.options, batch))?;
+            files.absorb(self.ticks(&scan, |batch| watched.add(self.options, batch))?);
         }
-        Ok(watched)
+        Ok((watched, files))
     }
 
     fn watched_in(&self, steps: &Steps) -> Result<Vec<u64>, AnalyzeError> {
@@ -330,7 +358,7 @@ impl<'r> Pass<'r> {
                 (Ok((sums, found)), Some((all, all_found))) => {
                     all.absorb(sums);
                     all_found.design.absorb(&found.design);
-                    all_found.truncated.extend(found.truncated);
+                    all_found.files.absorb(found.files);
                 }
                 (Err(error), _) => {
                     if first_error.as_ref().is_none_or(|(n, _)| error.0 < *n) {
@@ -386,7 +414,7 @@ impl<'r> Pass<'r> {
                 for batch in samples.by_ref() {
                     sums.add(&batch?)?;
                 }
-                found.truncated.extend(samples.truncated().iter().cloned());
+                found.files.add(samples);
             }
             if self.options.intervals {
                 let columns = TICK_COLUMNS[..2].iter().map(|c| (*c).into()).collect();

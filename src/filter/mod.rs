@@ -38,6 +38,7 @@ mod value;
 
 pub use bind::{Bound, Kind};
 pub use error::FilterError;
+pub use like::Pattern;
 pub use parse::{Call, Expr};
 pub use test::{Test, Truth};
 pub use value::Value;

@@ -7,8 +7,6 @@
 //! Not for: nested columns, which no recording has. Callers: `source`.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -28,14 +26,15 @@ use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::error::RecordError;
 use super::hybrid::{Run, decode};
-use super::source::{BATCH_ROWS, guarded};
+use super::proof::ClosedFile;
+use super::source::BATCH_ROWS;
 
 /// Row groups with more rows are read in pieces, as if nothing were coded: ours have an eighth.
 const MOST_ROWS: usize = 1 << 20;
 
 /// The row groups of a closed file, one by one.
 pub(super) struct Coded {
-    file: Arc<File>,
+    file: Arc<ClosedFile>,
     metadata: ArrowReaderMetadata,
     /// Positions of the columns wanted.
     columns: Vec<usize>,
@@ -47,7 +46,7 @@ pub(super) struct Coded {
 impl Coded {
     /// The columns named `names`, as far as there are such, of the row groups `groups`.
     pub(super) fn new<'a>(
-        file: File,
+        file: ClosedFile,
         metadata: ArrowReaderMetadata,
         names: impl Iterator<Item = &'a str>,
         groups: VecDeque<usize>,
@@ -66,10 +65,10 @@ impl Coded {
         }
     }
 
-    pub(super) fn next_batch(&mut self, path: &Path) -> Result<Option<RecordBatch>, RecordError> {
+    pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, RecordError> {
         loop {
             if let Some(pieces) = &mut self.pieces {
-                match guarded(path, || pieces.next().transpose())? {
+                match self.file.guarded(|| pieces.next().transpose())? {
                     Some(batch) => return Ok(Some(batch)),
                     None => self.pieces = None,
                 }
@@ -81,11 +80,14 @@ impl Coded {
             match usize::try_from(rows) {
                 Ok(0) => {}
                 Ok(rows) if rows <= MOST_ROWS => {
-                    return guarded(path, || self.group(group, rows)).map(Some);
+                    return self.file.guarded(|| self.group(group, rows)).map(Some);
                 }
                 _ => {
                     let all = self.columns.clone();
-                    self.pieces = Some(guarded(path, || self.decoded(group, &all, BATCH_ROWS))?);
+                    self.pieces = Some(
+                        self.file
+                            .guarded(|| self.decoded(group, &all, BATCH_ROWS))?,
+                    );
                 }
             }
         }
@@ -98,7 +100,7 @@ impl Coded {
         columns: &[usize],
         batch_rows: usize,
     ) -> Result<ParquetRecordBatchReader, String> {
-        let file = self.file.try_clone().map_err(|e| e.to_string())?;
+        let file = ClosedFile::clone(&self.file);
         let mask = ProjectionMask::leaves(self.metadata.parquet_schema(), columns.iter().copied());
         ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
             .with_batch_size(batch_rows)

@@ -21,8 +21,9 @@ use arrow::datatypes::{DataType, FieldRef, Int32Type, Int64Type, Schema, UInt32T
 use super::TIME_COLUMN;
 use super::error::RecordError;
 use super::hot::joined;
+use super::hot_read::HotReader;
 use super::layout::{self, Part};
-use super::source::{Form, Source};
+use super::source::{Batches, Form, Source};
 use crate::decode::columns::{SIDES, Side};
 
 /// The table that side tables belong to.
@@ -42,6 +43,9 @@ pub(super) fn sides_of(table: &str) -> &'static [Side] {
 pub(super) struct SideFields {
     side: &'static Side,
     pub(super) fields: Vec<FieldRef>,
+    /// A file of it of which nothing is proven, where all that were looked at are so: then its columns
+    /// aren't known.
+    pub(super) unknown: Option<PathBuf>,
 }
 
 impl SideFields {
@@ -50,8 +54,27 @@ impl SideFields {
         SideFields {
             side,
             fields: schema.fields().iter().filter(own).cloned().collect(),
+            unknown: None,
         }
     }
+
+    /// Of a side table whose columns aren't known: `path` ends before they are.
+    pub(super) fn unknown(side: &'static Side, path: &Path) -> SideFields {
+        SideFields {
+            side,
+            fields: Vec::new(),
+            unknown: Some(path.to_path_buf()),
+        }
+    }
+}
+
+/// A side table lacks what rows refer to, and its file `path` is cut at `offset`. A recorder writes what
+/// is referred to first, so this isn't what a flush didn't complete.
+pub(super) fn cut_short(path: &Path, offset: u64) -> RecordError {
+    let detail = format!(
+        "rows of {MAIN_TABLE} refer to what was written there, and it is cut; the next start of a recorder keeps what is left, put a copy in its place to have it all"
+    );
+    RecordError::damaged(path, offset, detail)
 }
 
 /// What a scan takes from side tables.
@@ -64,6 +87,8 @@ pub(super) struct Joins {
 struct Join {
     side: &'static Side,
     fields: Vec<FieldRef>,
+    /// See [`SideFields::unknown`].
+    unknown: Option<PathBuf>,
     loaded: Option<Loaded>,
 }
 
@@ -74,6 +99,8 @@ struct Loaded {
     hour_us: i64,
     rows: Rows,
     columns: Vec<ArrayRef>,
+    /// A file that has more than what is proven, and where that ends.
+    cut: Option<(PathBuf, u64)>,
 }
 
 type Rows = HashMap<i64, u32, BuildHasherDefault<KeyHasher>>;
@@ -105,6 +132,7 @@ impl Joins {
         let sides = self.sides.iter().map(|join| Join {
             side: join.side,
             fields: join.fields.clone(),
+            unknown: join.unknown.clone(),
             loaded: None,
         });
         Joins {
@@ -118,12 +146,18 @@ impl Joins {
     pub(super) fn new(dir: &Path, schema: &Schema, sides: Vec<SideFields>) -> Joins {
         let wanted = |field: &FieldRef| schema.column_with_name(field.name()).is_some();
         let mut joins: Vec<Join> = Vec::new();
-        for SideFields { side, mut fields } in sides {
+        for SideFields {
+            side,
+            mut fields,
+            unknown,
+        } in sides
+        {
             fields.retain(wanted);
-            if !fields.is_empty() {
+            if !fields.is_empty() || unknown.is_some() {
                 joins.push(Join {
                     side,
                     fields,
+                    unknown,
                     loaded: None,
                 });
             }
@@ -142,6 +176,11 @@ impl Joins {
             let waiting = (!side.while_waiting.is_empty()).then_some(WAITING_COLUMN);
             [side.key].into_iter().chain(waiting)
         })
+    }
+
+    /// Forgets how many rows referred to nothing.
+    pub(super) fn count_again(&mut self) {
+        self.unjoined = 0;
     }
 
     /// Rows that referred to a side row that isn't there.
@@ -172,6 +211,12 @@ impl Joins {
             let Some(keys) = batch.column_by_name(join.side.key) else {
                 continue;
             };
+            if let Some(path) = &join.unknown
+                && keys.null_count() < keys.len()
+                && is_cut(path)?
+            {
+                return Err(cut_short(path, 0));
+            }
             if !join.fields.iter().any(lacks) {
                 continue;
             }
@@ -179,6 +224,9 @@ impl Joins {
             let loaded = join.load(&self.dir, part)?;
             let damaged = |detail: String| RecordError::damaged(path, 0, detail);
             let found = loaded.find(keys).map_err(damaged)?;
+            if let Some((path, offset)) = loaded.cut.as_ref().filter(|_| found.missing > 0) {
+                return Err(cut_short(path, *offset));
+            }
             self.unjoined += found.missing;
             let waiting = batch.column_by_name(WAITING_COLUMN);
             for (field, values) in fields.iter().zip(&loaded.columns) {
@@ -227,6 +275,15 @@ impl Found {
     }
 }
 
+/// Whether the hot file `path` is still there and ends before its columns are known.
+pub(super) fn is_cut(path: &Path) -> Result<bool, RecordError> {
+    match HotReader::open(path) {
+        Ok(hot) => Ok(hot.schema().is_none() && hot.truncated()),
+        Err(error) if error.is_gone() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 impl Join {
     /// The side rows for `part`.
     fn load(&mut self, dir: &Path, part: &Part) -> Result<&Loaded, RecordError> {
@@ -252,6 +309,7 @@ impl Loaded {
         let mut rows = Rows::default();
         let mut batches: Vec<Vec<ArrayRef>> = Vec::new();
         let mut next = 0u32;
+        let mut cut = None;
         let hour = (of.host.as_str(), of.instance.as_str(), of.hour_us);
         for part in layout::parts_of_hour(dir, side.table, hour)? {
             let Some(source) = Source::open(&part)? else {
@@ -276,6 +334,11 @@ impl Loaded {
                 }
                 batches.push(columns_of(&batch, fields).map_err(damaged)?);
             }
+            if let Batches::Hot(hot) = &opened
+                && hot.truncated()
+            {
+                cut = Some((path, hot.end()));
+            }
         }
         let columns = fields.iter().enumerate().map(|(i, field)| {
             let pieces: Vec<&ArrayRef> = batches.iter().map(|b| &b[i]).collect();
@@ -291,6 +354,7 @@ impl Loaded {
             hour_us: of.hour_us,
             columns: columns.collect::<Result<_, _>>()?,
             rows,
+            cut,
         })
     }
 

@@ -4,12 +4,6 @@
 //! statistics, read only the columns asked for, and take those that stand in a side table from
 //! there (`join`). Not for: what columns mean. Callers: `analyze`, `cli`.
 
-//! The reading side: a table's rows by time, from closed and hot files alike.
-//!
-//! For: [`Reader`] and [`Scan`], which skip what a time window excludes by path and by row-group
-//! statistics, and read only the columns asked for. Not for: what columns mean.
-//! Callers: `analyze`, `cli`.
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +20,7 @@ use parquet::file::statistics::Statistics;
 
 use super::TIME_COLUMN;
 use super::error::RecordError;
-use super::join::{Joins, SideFields, sides_of};
+use super::join::{Joins, SideFields, cut_short, is_cut, sides_of};
 use super::layout::{self, HOUR_US, Part};
 use super::meta::{META_FILE, Recording};
 use super::source::{Batches, Form, Source};
@@ -122,6 +116,11 @@ impl Reader {
         &self.recording
     }
 
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The tables there are, sorted.
     ///
     /// # Errors
@@ -184,7 +183,14 @@ impl Reader {
             let some: Vec<Part> = some.into_iter().flatten().cloned().collect();
             match self.schema_of(side.table, &some) {
                 Ok(columns) => found.push(SideFields::of(side, &columns)),
-                Err(RecordError::NoTable { .. }) => {}
+                Err(RecordError::NoTable { .. }) => {
+                    for part in within.iter().filter(|part| part.hot) {
+                        if is_cut(&part.path)? {
+                            found.push(SideFields::unknown(side, &part.path));
+                            break;
+                        }
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -281,7 +287,14 @@ impl Reader {
         let all = with_sides(&schema, &sides);
         let schema = match &options.columns {
             None => all,
-            Some(columns) => project(table, &all, columns)?,
+            Some(columns) => project(table, &all, columns).map_err(|error| {
+                let unknown = sides.iter().find_map(|side| side.unknown.as_ref());
+                match unknown {
+                    // the column may be one of those
+                    Some(path) => cut_short(path, 0),
+                    None => error,
+                }
+            })?,
         };
         parts.reverse();
         Ok(Scan {
@@ -295,6 +308,7 @@ impl Reader {
             from_us,
             to_us,
             truncated: Vec::new(),
+            unproven: Vec::new(),
             row_groups_skipped: 0,
         })
     }
@@ -349,6 +363,7 @@ pub struct Scan {
     from_us: i64,
     to_us: i64,
     truncated: Vec<PathBuf>,
+    unproven: Vec<PathBuf>,
     row_groups_skipped: usize,
 }
 
@@ -358,10 +373,16 @@ impl Scan {
         Arc::clone(&self.schema)
     }
 
-    /// Hot files read so far that ended within a batch, which is no error: a recorder is writing
-    /// it or was killed.
+    /// Hot files read so far that have more than what is proven to be whole, which is no error: a
+    /// recorder is writing it or was killed. What is left out is what its last flush didn't complete.
     pub fn truncated(&self) -> &[PathBuf] {
         &self.truncated
+    }
+
+    /// Files read so far that carry no sums: somebody else wrote them, or copied them without. If they
+    /// are damaged, that may not be seen.
+    pub fn unproven(&self) -> &[PathBuf] {
+        &self.unproven
     }
 
     /// Row groups of opened files that the time window made needless to read.
@@ -400,16 +421,21 @@ impl Scan {
             from_us: self.from_us,
             to_us: self.to_us,
             truncated: Vec::new(),
+            unproven: Vec::new(),
             row_groups_skipped: 0,
         }
     }
 
     /// Begins again with another window, from the first `sample_time` wanted to the first no longer
     /// wanted, microseconds since 1970-01-01 UTC. What was read of side tables and of the file
-    /// opened last is kept.
+    /// opened last is kept; what is told of files and rows is that of the window.
     pub fn restart(&mut self, from_us: i64, to_us: i64) {
         (self.from_us, self.to_us) = (from_us, to_us);
         self.current = None;
+        self.truncated.clear();
+        self.unproven.clear();
+        self.row_groups_skipped = 0;
+        self.joins.count_again();
         let wanted = |part: &&Part| part.overlaps(from_us, to_us);
         self.parts = self.all.iter().filter(wanted).cloned().collect();
     }
@@ -469,6 +495,9 @@ impl Scan {
                 continue;
             };
             let path = source.path.clone();
+            if !source.proven() {
+                self.unproven.push(path.clone());
+            }
             let (from_us, to_us) = (self.from_us, self.to_us);
             let names = self.schema.fields().iter().map(|f| f.name().as_str());
             let needs: Vec<&str> = self.joins.needs().collect();

@@ -5,10 +5,13 @@
 
 mod accuracy;
 mod backfill;
+mod bench;
 mod big;
 mod chains;
 mod columns;
 mod corruption;
+mod cost;
+mod damage;
 mod dump_truth;
 mod fixtures;
 mod guest;

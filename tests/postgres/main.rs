@@ -4,7 +4,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bench;
 mod server;
+#[path = "../integration/support.rs"]
+#[allow(dead_code)]
+mod support;
 
 use std::collections::BTreeMap;
 

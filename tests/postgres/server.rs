@@ -54,6 +54,11 @@ fn good(command: &mut Command) -> String {
 impl Server {
     /// Makes and starts a server with three databases and three users.
     pub fn start() -> Server {
+        Server::with_connections(40)
+    }
+
+    /// The same for so many clients.
+    pub fn with_connections(most: u32) -> Server {
         assert!(
             Path::new(BIN).join("postgres").exists(),
             "{BIN}/postgres is missing: apt-get install postgresql-15 (a server of the test's own is started; the packaged one isn't needed)"
@@ -77,7 +82,7 @@ impl Server {
             "--no-sync",
         ]));
         let options = format!(
-            "-c shared_memory_type=sysv -c listen_addresses='' -c unix_socket_directories={} -c max_connections=40 -c shared_buffers=8MB -c fsync=off",
+            "-c shared_memory_type=sysv -c listen_addresses='' -c unix_socket_directories={} -c max_connections={most} -c shared_buffers=8MB -c fsync=off",
             server.dir.path().display()
         );
         let log = server.dir.path().join("log");
@@ -111,6 +116,12 @@ impl Server {
         self.dir.path().join("data")
     }
 
+    /// The command of a client that may do anything, as a user types it.
+    pub fn client_command(&self) -> String {
+        let socket = self.dir.path().display();
+        format!("{BIN}/psql -X -q -h {socket} -U postgres -d postgres")
+    }
+
     fn psql(&self) -> Command {
         let mut command = as_postgres("psql");
         command
@@ -120,7 +131,8 @@ impl Server {
         command
     }
 
-    fn sql(&self, statement: &str) -> String {
+    /// What a statement gives.
+    pub fn sql(&self, statement: &str) -> String {
         good(
             self.psql()
                 .args(["-U", "postgres", "-d", "postgres", "-c", statement]),
