@@ -211,8 +211,8 @@ fn stacks_hold_all_the_time() {
     );
 }
 
-/// Rows aren't held: six million of them, some 160 bytes each in arrays, are reported on with a
-/// fraction of that.
+/// Rows aren't held: four times as many, with the same statements, executions and sessions in them,
+/// take no more memory.
 #[test]
 fn rows_are_not_held_in_memory() {
     let _side_by_side = shared();
@@ -242,11 +242,8 @@ fn rows_are_not_held_in_memory() {
     let (few, many) = (peak(1_500_000), peak(6_000_000));
     let found = format!("{few} KiB for 1,500,000 rows, {many} KiB for 6,000,000");
     println!("peak resident memory: {found}");
-    assert!(many < 6_000_000 * ROW_BYTES / 1024 / 3, "{found}");
+    assert!(many * 100 < few * 115, "{found}");
 }
-
-/// Bytes of a row in arrays.
-const ROW_BYTES: u64 = 160;
 
 /// Runs a program and says on standard error how much memory it held at most, in KiB.
 const PEAK: &str = "import resource, subprocess, sys
