@@ -31,6 +31,7 @@
 mod adopt;
 mod close;
 mod closer;
+mod coded;
 #[cfg(test)]
 mod damage_tests;
 mod encodings;
@@ -38,6 +39,7 @@ mod error;
 mod hot;
 mod hot_read;
 mod hot_sums;
+mod hybrid;
 mod join;
 #[cfg(test)]
 mod join_tests;
