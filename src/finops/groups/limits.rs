@@ -19,11 +19,11 @@ use crate::finops::directives::judge::{Bounds, Passed, Usage, passed, untold};
 use crate::finops::directives::{Action, Directive, Scope};
 use crate::record::{Reader, RecordError, ScanOptions};
 
+/// Host and instance.
+type Source = (String, String);
+
 /// Times of the ticks of each source.
-fn ticks(
-    reader: &Reader,
-    window: &Window,
-) -> Result<Vec<((String, String), Rc<[i64]>)>, AnalyzeError> {
+fn ticks(reader: &Reader, window: &Window) -> Result<Vec<(Source, Rc<[i64]>)>, AnalyzeError> {
     let wanted = |(_, i): &(String, String)| window.instance.as_ref().is_none_or(|w| w == i);
     let mut all = Vec::new();
     for (host, instance) in reader.instances("samples")?.into_iter().filter(wanted) {
