@@ -27,7 +27,7 @@ pub mod reconcile;
 pub mod render;
 pub mod report;
 pub mod resource_limit;
-mod student;
+pub(crate) mod student;
 mod sums;
 pub mod survey;
 mod symbols;

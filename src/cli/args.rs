@@ -15,6 +15,7 @@ use crate::sample::{Jitter, Source, TextForm};
 
 pub use cost::{
     AccountArgs, CostArgs, CostCommand, CostReportArgs, CostRules, DeadLettersCommand, DeltasArgs,
+    ExportArgs, ExportFormat, QuotaCheckArgs, QuotaCommand,
 };
 pub use image::{CaptureArgs, ImageArgs, ImageCommand, SliceArgs};
 pub use report::{BaselineArgs, ReportArgs, ReportFormat, StackArgs};
