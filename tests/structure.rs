@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules from the bottom up: each may use only those before it.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "memory",
     "discover",
     "blueprint",
@@ -21,6 +21,7 @@ const ORDER: [&str; 15] = [
     "backfill",
     "image",
     "analyze",
+    "bench",
     "finops",
     "export",
     "cli",

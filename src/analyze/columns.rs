@@ -39,6 +39,8 @@ fn wrong_type(name: &str, found: &DataType, expected: &'static str) -> AnalyzeEr
 pub(crate) enum Numbers<'a> {
     Short(&'a arrow::array::UInt32Array),
     Long(&'a arrow::array::UInt64Array),
+    /// Distinct numbers, and for each row which of them.
+    Coded(Vec<Option<u64>>, &'a arrow::array::Int32Array),
 }
 
 impl<'a> Numbers<'a> {
@@ -49,6 +51,18 @@ impl<'a> Numbers<'a> {
         }
         if let Some(array) = array.as_primitive_opt::<UInt64Type>() {
             return Ok(Numbers::Long(array));
+        }
+        if let Some(coded) = array.as_dictionary_opt::<Int32Type>() {
+            let values = coded.values();
+            let values = match (values.as_primitive_opt(), values.as_primitive_opt()) {
+                (Some(short), _) => Some(Numbers::Short(short)),
+                (_, Some(long)) => Some(Numbers::Long(long)),
+                _ => None,
+            };
+            if let Some(values) = values {
+                let values = (0..coded.values().len()).map(|row| values.get_valid(row));
+                return Ok(Numbers::Coded(values.collect(), coded.keys()));
+            }
         }
         Err(wrong_type(name, array.data_type(), "UInt32 or UInt64"))
     }
@@ -63,6 +77,10 @@ impl<'a> Numbers<'a> {
         match self {
             Numbers::Short(array) => array.is_valid(row).then(|| u64::from(array.value(row))),
             Numbers::Long(array) => array.is_valid(row).then(|| array.value(row)),
+            Numbers::Coded(values, keys) => match keys.is_valid(row) {
+                true => values.get(keys.value(row) as usize).copied().flatten(),
+                false => None,
+            },
         }
     }
 }
@@ -116,13 +134,15 @@ impl<'a> Values<'a> {
 }
 
 fn plain_type(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Utf8 | DataType::Boolean | DataType::Timestamp(TimeUnit::Microsecond, _)
-    ) || data_type.is_integer()
+    match data_type {
+        DataType::Utf8 | DataType::Boolean | DataType::Timestamp(TimeUnit::Microsecond, _) => true,
+        // codes of codes: of keys of a side table, whose texts are coded
+        DataType::Dictionary(_, values) => plain_type(values),
+        other => other.is_integer(),
+    }
 }
 
-/// The value of a row of a column that isn't a dictionary.
+/// The value of a row.
 pub(crate) fn plain_value(array: &dyn Array, row: usize) -> Value {
     if !array.is_valid(row) {
         return Value::Null;
@@ -133,6 +153,10 @@ pub(crate) fn plain_value(array: &dyn Array, row: usize) -> Value {
         };
     }
     match array.data_type() {
+        DataType::Dictionary(..) => match array.as_dictionary_opt::<Int32Type>() {
+            Some(coded) => plain_value(coded.values(), coded.keys().value(row) as usize),
+            None => Value::Null,
+        },
         DataType::Utf8 => Value::Text(array.as_string::<i32>().value(row).to_owned()),
         DataType::Boolean => Value::Bool(array.as_boolean().value(row)),
         DataType::Timestamp(TimeUnit::Microsecond, _) => {

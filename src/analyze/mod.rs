@@ -27,6 +27,7 @@ pub mod reconcile;
 pub mod render;
 pub mod report;
 pub mod resource_limit;
+mod slice_ticks;
 pub(crate) mod student;
 mod sums;
 pub mod survey;

@@ -1,6 +1,8 @@
 //! What a user types.
 
+mod bench;
 mod cost;
+mod groups;
 mod image;
 mod report;
 
@@ -13,9 +15,14 @@ use super::record::ServiceArgs;
 use crate::record::Compression;
 use crate::sample::{Jitter, Source, TextForm};
 
+pub use bench::{BenchArgs, BenchFormat};
 pub use cost::{
     AccountArgs, CostArgs, CostCommand, CostReportArgs, CostRules, DeadLettersCommand, DeltasArgs,
     ExportArgs, ExportFormat, QuotaCheckArgs, QuotaCommand,
+};
+pub use groups::{
+    GroupsArgs, GroupsCommand, GroupsEvaluateArgs, GroupsImportArgs, GroupsLimitsArgs,
+    GroupsWhatIfArgs, Only, RecordingArgs,
 };
 pub use image::{CaptureArgs, ImageArgs, ImageCommand, SliceArgs};
 pub use report::{BaselineArgs, ReportArgs, ReportFormat, StackArgs};
@@ -55,10 +62,14 @@ pub enum Command {
     Reconcile(ReconcileArgs),
     /// Wait chains with their final blockers, idle ones too: live, over an image or a recording
     Chains(ChainsArgs),
+    /// Consumer groups by the Resource Manager's own rules: which rule wins, what changed rules would move, which limits calls would pass
+    Groups(Box<GroupsArgs>),
     /// What sessions consumed by their counters, whose that is, and what it costs
     Cost(Box<CostArgs>),
     /// Capture memory into a file, to be read by every verb with --image; show one, cut parts out of one
     Image(ImageArgs),
+    /// The sampler against SQL polling on this host: what each costs, how long each takes, what each sees
+    Bench(BenchArgs),
 }
 
 /// Ways to print.
@@ -224,6 +235,17 @@ pub enum BlueprintCommand {
         #[arg(long, value_name = "NAME")]
         view: Option<String>,
         /// How to print: a table, or the document itself as json
+        #[arg(short, long, value_enum, default_value = "table")]
+        format: Format,
+        /// Where to try it.
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// Say what sampling by a blueprint costs: cache lines of a row, gate, spans, guard; on an instance also the time of a sweep
+    Explain {
+        /// Blueprint file; by default that of the instance
+        file: Option<PathBuf>,
+        /// How to print
         #[arg(short, long, value_enum, default_value = "table")]
         format: Format,
         /// Where to try it.

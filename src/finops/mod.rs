@@ -14,6 +14,8 @@ pub mod deltas;
 pub mod directives;
 mod error;
 pub mod focus;
+pub mod groups;
+pub mod import;
 pub mod mapping;
 pub mod money;
 pub mod prices;

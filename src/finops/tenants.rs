@@ -156,3 +156,116 @@ fn unmapped(why: Why) -> Verdict<'static> {
         why,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenants(text: &str) -> Tenants {
+        let path = Path::new("tenants.toml");
+        Tenants::new(&RulesFile::parse(text, path).unwrap(), path).unwrap()
+    }
+
+    fn of(user: &str, module: &str) -> SessionAttributes {
+        SessionAttributes {
+            oracle_user: Some(user.into()),
+            module_name: Some(module.into()),
+            ..SessionAttributes::default()
+        }
+    }
+
+    const FILE: &str = r#"
+idle = "share"
+[tenants]
+LOW_PRIORITY = "batch"
+[users.HR]
+initial_group = "HR_GROUP"
+[[rules]]
+attribute = "ORACLE_USER"
+value = "SCOTT"
+tenant = "acme"
+[[rules]]
+attribute = "MODULE_NAME"
+value = "BACKUP%"
+group = "LOW_PRIORITY"
+[[rules]]
+attribute = "MODULE_NAME"
+value = "%RUN"
+group = "RUNS"
+"#;
+
+    #[test]
+    fn a_session_has_a_tenant_or_is_unmapped() {
+        let tenants = tenants(FILE);
+        assert_eq!(tenants.idle(), Idle::Share);
+        assert_eq!(tenants.names(), [UNMAPPED, "RUNS", "acme", "batch"]);
+        let verdict = |user, module| {
+            let session = of(user, module);
+            let found = tenants.tenant_of(&session);
+            (found.tenant.to_owned(), found.why, found.rule.is_some())
+        };
+        assert_eq!(verdict("SCOTT", "x"), ("acme".into(), Why::Rule, true));
+        assert_eq!(
+            verdict("SCOTT", "BACKUP"),
+            ("batch".into(), Why::Rule, true)
+        );
+        assert_eq!(verdict("X", "A RUN"), ("RUNS".into(), Why::Rule, true));
+        assert_eq!(
+            verdict("X", "BACKUP RUN"),
+            (UNMAPPED.into(), Why::Ambiguous, false)
+        );
+        assert_eq!(
+            verdict("HR", "x"),
+            ("HR_GROUP".into(), Why::InitialGroup, false)
+        );
+        assert_eq!(verdict("X", "x"), (UNMAPPED.into(), Why::NoRule, false));
+    }
+
+    #[test]
+    fn rules_that_tie_for_one_tenant_are_no_tie() {
+        let more = format!("{FILE}tenant = \"batch\"\n");
+        let tenants = tenants(&more);
+        let session = of("X", "BACKUP RUN");
+        let verdict = tenants.tenant_of(&session);
+        assert_eq!((verdict.tenant, verdict.why), ("batch", Why::Rule));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_line_and_column() {
+        let error = |text: &str| {
+            let path = Path::new("tenants.toml");
+            let found = RulesFile::parse(text, path).and_then(|file| Tenants::new(&file, path));
+            found.unwrap_err().to_string()
+        };
+        for (text, part) in [
+            (
+                "idle = \"never\"",
+                "line 1, column 8: unknown variant `never`",
+            ),
+            (
+                "\n[[rules]]\nattribute = \"SIZE\"\n",
+                "line 3, column 13: unknown variant `SIZE`",
+            ),
+            (
+                "[[rules]]\nattribut = 1\n",
+                "line 2, column 1: unknown field `attribut`",
+            ),
+            ("idle = ", "line 1, column"),
+            (
+                "[priorities]\nexplicit = 2\n",
+                "[priorities]: EXPLICIT must be given as 1",
+            ),
+            (
+                "[[rules]]\nattribute = \"CLIENT_ID\"\nvalue = \"x\"\n",
+                "neither group nor tenant",
+            ),
+            ("é = ü", "line 1, column"),
+        ] {
+            let found = error(text);
+            assert!(
+                found.starts_with("tenants.toml: ") && found.contains(part),
+                "{text:?}: {found}"
+            );
+        }
+    }
+}
