@@ -28,7 +28,7 @@ pub mod render;
 pub mod report;
 pub mod resource_limit;
 mod slice_ticks;
-mod student;
+pub(crate) mod student;
 mod sums;
 pub mod survey;
 mod symbols;
