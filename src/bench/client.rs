@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::dialect::Dialect;
 use crate::blueprint::sqlplus::{resolved, words};
@@ -27,6 +29,8 @@ const MAX_ANSWER: usize = 256 << 20;
 const PIECE: usize = 64 << 10;
 /// Lines of an answer's begin and end among which complaints are looked for.
 const COMPLAINTS: usize = 8;
+/// How long a client may take to log off.
+const LOG_OFF: Duration = Duration::from_millis(500);
 /// Characters of a client's words that an error tells.
 const TOLD: usize = 600;
 
@@ -90,11 +94,12 @@ pub enum PollError {
 
 /// A running client, connected.
 pub struct Client {
-    /// The command, as given.
+    /// The command without passwords.
     pub command: String,
     dialect: Dialect,
     child: Child,
-    stdin: ChildStdin,
+    /// Open until the end.
+    stdin: Option<ChildStdin>,
     pieces: Receiver<Vec<u8>>,
     /// CPU of the thread that reads, ns.
     reading_ns: Arc<AtomicU64>,
@@ -123,11 +128,12 @@ impl Client {
     /// # Errors
     /// See [`PollError`].
     pub fn start(command: &str, dialect: Dialect, timeout: Duration) -> Result<Client, PollError> {
+        let shown = without_passwords(command);
         let wrong = || PollError::Command {
-            command: command.to_owned(),
+            command: shown.clone(),
         };
         let failed = |e: std::io::Error| PollError::Run {
-            command: command.to_owned(),
+            command: shown.clone(),
             why: e.to_string(),
         };
         let words = words(command).filter(|w| !w.is_empty()).ok_or_else(wrong)?;
@@ -149,12 +155,13 @@ impl Client {
         let started = std::thread::Builder::new()
             .name("sql output".into())
             .spawn(move || read(output, &send, &spent));
-        let (Some(stdin), Ok(_)) = (child.stdin.take(), started) else {
-            end(&mut child);
-            return Err(failed(std::io::ErrorKind::OutOfMemory.into()));
-        };
+        if let Err(error) = started {
+            end(&mut child, None);
+            return Err(failed(error));
+        }
+        let stdin = child.stdin.take();
         let mut client = Client {
-            command: command.to_owned(),
+            command: shown,
             dialect,
             child,
             stdin,
@@ -229,7 +236,8 @@ impl Client {
         self.answer.clear();
         let until = Instant::now() + self.timeout;
         // one write; that it fits is the caller's duty (MAX_STATEMENT)
-        if self.stdin.write_all(text.as_bytes()).is_err() {
+        let written = self.stdin.as_mut().map(|i| i.write_all(text.as_bytes()));
+        if !matches!(written, Some(Ok(()))) {
             return Err(self.ended());
         }
         loop {
@@ -285,14 +293,61 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        end(&mut self.child);
+        // the end of its input is how a client is told to log off
+        drop(self.stdin.take());
+        end(&mut self.child, self.server);
     }
 }
 
-fn end(child: &mut Child) {
-    // one that has ended already is collected all the same
-    let _ = child.kill();
+/// Waits a moment for a client's own end, else ends it with all that it started, but the server.
+fn end(child: &mut Child, server: Option<i32>) {
+    let until = Instant::now() + LOG_OFF;
+    while Instant::now() < until {
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
+        }
+        std::thread::sleep(LOG_OFF / 50);
+    }
+    for pid in family(child.id().cast_signed()) {
+        if Some(pid) != server {
+            // one that has ended meanwhile is what is wanted
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
     let _ = child.wait();
+}
+
+/// A command as it may be shown: what looks like a password in it is masked (`user/password@db`,
+/// `…://user:password@host`, `password=…`).
+pub fn without_passwords(command: &str) -> String {
+    let masked = |(i, word): (usize, &str)| {
+        let lower = word.to_ascii_lowercase();
+        let secret = |from: usize| {
+            let rest = word.get(from..).unwrap_or("");
+            let end = rest.rfind('@').map_or("", |at| &rest[at..]);
+            format!("{}***{end}", &word[..from])
+        };
+        if let Some(at) = lower.find("password=") {
+            return format!("{}***", &word[..at + "password=".len()]);
+        }
+        if let Some(at) = word.find("://") {
+            let begin = at + 3;
+            let user = word[begin..]
+                .rfind('@')
+                .map(|end| &word[begin..begin + end]);
+            let colon = user.and_then(|user| user.find(':'));
+            return colon.map_or_else(|| word.to_owned(), |c| secret(begin + c + 1));
+        }
+        match word.find('/') {
+            // not the program, not a path from the root or from here, not sqlplus's own `/`
+            Some(at) if i > 0 && at > 0 && !word.starts_with(['.', '-', '\'', '"']) => {
+                secret(at + 1)
+            }
+            _ => word.to_owned(),
+        }
+    };
+    let words = command.split(' ').enumerate().map(masked);
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Hands on what the client prints, until it ends or nobody wants it.
@@ -395,6 +450,33 @@ mod tests {
             Client::start("psql 'open", Dialect::Psql, Duration::from_secs(1)),
             Err(PollError::Command { .. })
         ));
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let shown = without_passwords;
+        for plain in [
+            "sqlplus -s / as sysdba",
+            "/u01/bin/sqlplus -s /@prod",
+            "psql -X -h /tmp/x.1 -U postgres",
+            "psql postgresql://anna@db/shop",
+            "sh ./poll/client",
+        ] {
+            assert_eq!(shown(plain), plain);
+        }
+        assert_eq!(
+            shown("sqlplus -s scott/ti@ger@prod as sysdba"),
+            "sqlplus -s scott/***@prod as sysdba"
+        );
+        assert_eq!(shown("sqlplus scott/tiger"), "sqlplus scott/***");
+        assert_eq!(
+            shown("psql postgresql://anna:se:cr@et@db/shop"),
+            "psql postgresql://anna:***@db/shop"
+        );
+        assert_eq!(
+            shown("env PGPASSWORD=secret psql 'host=x password=secret'"),
+            "env PGPASSWORD=*** psql 'host=x password=***"
+        );
     }
 
     #[test]

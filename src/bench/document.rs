@@ -141,3 +141,12 @@ impl Side {
         self.sweeps_per_cpu_second = any.then(|| self.taken as f64 / self.cpu_s);
     }
 }
+
+/// How many times as many, as people read it: 312, 4.2, 0.03.
+pub fn times(ratio: f64) -> String {
+    match ratio {
+        r if r >= 10.0 => format!("{r:.0}"),
+        r if r >= 1.0 => format!("{r:.1}"),
+        r => format!("{r:.2}"),
+    }
+}

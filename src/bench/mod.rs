@@ -23,5 +23,5 @@ mod spread;
 
 pub use client::{Client, PollError};
 pub use dialect::{Dialect, Query};
-pub use document::{Document, Side, Step};
+pub use document::{Document, Side, Step, times};
 pub use run::{BenchError, Options, Polling, run};

@@ -151,7 +151,7 @@ fn ready(polling: &Polling) -> Result<(Client, SqlMeta), BenchError> {
     let server = client.find_server(polling.spid_sql.as_deref())?;
     client.ask(&polling.statement)?;
     let meta = SqlMeta {
-        command: polling.command.clone(),
+        command: client.command.clone(),
         dialect: polling.dialect,
         query: polling.name.clone(),
         statement: polling.statement.clone(),

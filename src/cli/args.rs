@@ -240,6 +240,17 @@ pub enum BlueprintCommand {
         #[command(flatten)]
         source: SourceArgs,
     },
+    /// Say what sampling by a blueprint costs: cache lines of a row, gate, spans, guard; on an instance also the time of a sweep
+    Explain {
+        /// Blueprint file; by default that of the instance
+        file: Option<PathBuf>,
+        /// How to print
+        #[arg(short, long, value_enum, default_value = "table")]
+        format: Format,
+        /// Where to try it.
+        #[command(flatten)]
+        source: SourceArgs,
+    },
     /// Learn the layout from live memory or an image, with or without a spool of SQL truth; --blueprint FILE starts from a neighbouring release's
     Calibrate(CalibrateArgs),
 }

@@ -7,7 +7,7 @@ use super::record::on_signals;
 use super::{Exit, Failure, table};
 use crate::bench::client::PollError;
 use crate::bench::run::{Options, Polling};
-use crate::bench::{BenchError, Dialect, Document, Side, load, run as measure};
+use crate::bench::{BenchError, Dialect, Document, Side, load, run as measure, times};
 use crate::export::html::bench::page;
 use crate::sample::Attachment;
 
@@ -161,7 +161,8 @@ fn text(document: &Document) -> String {
     let mut text = table::render(&rows);
     if let Some(ratio) = document.sweeps_per_cpu_second_vs_sql {
         text.push_str(&format!(
-            "\nOf a second of CPU, client and server together, sgascope makes at least {ratio:.0} times as many sweeps.\n"
+            "\nOf a second of CPU, client and server together, sgascope makes at least {} times as many sweeps.\n",
+            times(ratio)
         ));
     }
     if let Some(why) = document

@@ -1,4 +1,4 @@
-//! `blueprint`: extract, list, diff, check, show.
+//! `blueprint`: extract, list, diff, check, show; `explain` and `calibrate` have files of their own.
 
 use std::fs;
 use std::io::Write;
@@ -67,6 +67,11 @@ pub fn run(args: &BlueprintArgs) -> Result<Exit, Failure> {
             format,
             source,
         } => show(file.as_deref(), source, (view.as_deref(), *format)),
+        BlueprintCommand::Explain {
+            file,
+            format,
+            source,
+        } => super::explain::run(file.as_deref(), source, *format),
         BlueprintCommand::Calibrate(a) => super::calibrate::run(a),
     }
 }
@@ -259,7 +264,7 @@ fn difference(first: &str, second: &str, format: Format) -> Result<Exit, Failure
     })
 }
 
-fn load(path: &Path) -> Result<Blueprint, Failure> {
+pub(super) fn load(path: &Path) -> Result<Blueprint, Failure> {
     let bytes = fs::read(path).map_err(|e| {
         let failure = Failure::from(e);
         Failure::new(

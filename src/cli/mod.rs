@@ -19,6 +19,7 @@ mod discover;
 mod doctor;
 mod dump;
 mod exit;
+mod explain;
 mod filter;
 mod groups;
 mod html;

@@ -2,7 +2,7 @@
 //!
 //! For: an instance whose memory is of two kinds, e.g. granule files and SysV segments.
 
-use super::{AddressSpace, Fault, FaultKind, Overlap, Region, Spot, TargetAddr};
+use super::{AddressSpace, Fault, FaultKind, MappedAt, Overlap, Region, Spot, TargetAddr};
 
 /// Address spaces side by side; their regions must not overlap.
 pub struct JoinedSpace {
@@ -70,6 +70,11 @@ impl AddressSpace for JoinedSpace {
         if let Ok((space, spot)) = self.home(spot, 1) {
             space.prefetch(spot, offset);
         }
+    }
+
+    fn mapped(&self, spot: Spot, len: u64) -> Option<MappedAt> {
+        let (space, spot) = self.home(spot, len).ok()?;
+        space.mapped(spot, len)
     }
 
     fn refresh(&self) {

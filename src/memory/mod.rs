@@ -20,6 +20,7 @@ mod joined;
 mod pieces;
 mod process_vm;
 mod raw;
+mod rows;
 pub mod sysv;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -36,6 +37,8 @@ pub use self::granules::{GranuleAt, GranuleError, GranuleSpace};
 pub use self::joined::JoinedSpace;
 pub use self::pieces::Overlap;
 pub use self::process_vm::{ProcessError, ProcessSpace};
+pub use self::raw::{LINE, WordList};
+pub use self::rows::{MappedAt, MappedRows};
 pub use self::sysv::{AttachError, SegmentAt, SysvSpace};
 
 /// An address in the target's address space. Never a pointer of this process: it can only be used
@@ -176,6 +179,11 @@ pub trait AddressSpace: Send + Sync {
 
     /// A hint that the cache line at this place will be read soon. May do nothing.
     fn prefetch(&self, _spot: Spot, _offset: u64) {}
+
+    /// Where `len` bytes lie in memory that is mapped here; `None` when they don't lie in one mapping.
+    fn mapped(&self, _spot: Spot, _len: u64) -> Option<MappedAt> {
+        None
+    }
 
     /// Looks again at what can change under a mapping (the length of mapped files), so that what
     /// is gone reads as a [`Fault`]. Cheap, allocates nothing; call it before every tick.

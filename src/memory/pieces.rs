@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::raw::Mapping;
-use super::{AddressSpace, Fault, FaultKind, Region, Spot, TargetAddr, within};
+use super::{AddressSpace, Fault, FaultKind, MappedAt, Region, Spot, TargetAddr, within};
 
 /// A space that is nothing but mapped pieces; being one makes it an [`AddressSpace`].
 pub(super) trait OfPieces: Send + Sync {
@@ -38,6 +38,10 @@ impl<T: OfPieces> AddressSpace for T {
 
     fn prefetch(&self, spot: Spot, offset: u64) {
         self.pieces().prefetch(spot, offset);
+    }
+
+    fn mapped(&self, spot: Spot, len: u64) -> Option<MappedAt> {
+        self.pieces().mapped(spot, len)
     }
 
     fn refresh(&self) {
@@ -205,6 +209,15 @@ impl Pieces {
                 mapping.prefetch((piece.from + inside) as usize);
             }
         }
+    }
+
+    fn mapped(&self, spot: Spot, len: u64) -> Option<MappedAt> {
+        let at = within(&self.regions, spot, 0, len).ok()?;
+        let (index, inside) = self.piece_at(spot.region, at);
+        let piece = &self.pieces[index];
+        let mapping = piece.mapping.clone()?;
+        let offset = usize::try_from(piece.from + inside).ok()?;
+        (inside + len <= piece.stored).then_some(MappedAt { mapping, offset })
     }
 
     /// The piece that holds byte `at` of a region, and the offset inside it. `at` lies inside the

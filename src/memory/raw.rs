@@ -42,6 +42,63 @@ pub(super) struct Mapping {
     backing: Backing,
 }
 
+/// Places of words within a row, all checked once: multiples of 8, none past `reach`.
+#[derive(Clone, Debug, Default)]
+pub struct WordList {
+    /// Bytes from the row's start.
+    offsets: Box<[u32]>,
+    /// Bytes from the row's start behind the last of them.
+    reach: usize,
+    /// For a row that begins 8 × i bytes into a cache line: the first word of each line.
+    lines: [Box<[u32]>; LINE / WORD],
+}
+
+/// Bytes of a cache line, of every x86-64 processor.
+pub const LINE: usize = 64;
+
+impl WordList {
+    /// The words at these offsets, in this order; `None` when one isn't a multiple of 8.
+    pub fn new(offsets: impl IntoIterator<Item = u32>) -> Option<WordList> {
+        let offsets: Box<[u32]> = offsets.into_iter().collect();
+        if offsets
+            .iter()
+            .any(|at| !(*at as usize).is_multiple_of(WORD))
+        {
+            return None;
+        }
+        let reach = offsets.iter().map(|at| *at as usize + WORD).max();
+        let mut sorted = offsets.clone();
+        sorted.sort_unstable();
+        let lines = std::array::from_fn(|skip| {
+            let line = |at: &u32| (*at as usize + skip * WORD) / LINE;
+            let mut firsts = sorted.to_vec();
+            firsts.dedup_by_key(|at| line(at));
+            firsts.into()
+        });
+        Some(WordList {
+            offsets,
+            reach: reach.unwrap_or(0),
+            lines,
+        })
+    }
+
+    /// How many words.
+    pub fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// The first word of each cache line that a row costs which begins `start` bytes into its
+    /// mapping, in ascending order.
+    pub fn lines(&self, start: u64) -> &[u32] {
+        &self.lines[start as usize / WORD % self.lines.len()]
+    }
+}
+
 enum Backing {
     Segment,
     File {
@@ -97,6 +154,7 @@ impl Mapping {
     }
 
     /// Bytes that can be read now.
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
@@ -139,6 +197,37 @@ impl Mapping {
         Some(())
     }
 
+    /// Copies the words of `list` of a row that begins at byte `offset`, in the list's order; `None`
+    /// when they don't all lie inside, the row isn't aligned, or `out` hasn't their number.
+    #[inline]
+    pub(super) fn gather(&self, offset: usize, list: &WordList, out: &mut [u64]) -> Option<()> {
+        self.holds(offset, list, out.len())?;
+        for (word, at) in out.iter_mut().zip(&list.offsets) {
+            // SAFETY: `holds` has proven all of the list's words aligned and inside.
+            *word = unsafe { self.aligned_word(offset + *at as usize) };
+        }
+        Some(())
+    }
+
+    /// Whether the words of `list` are `words` now; `None` as for [`Mapping::gather`].
+    #[inline]
+    pub(super) fn same(&self, offset: usize, list: &WordList, words: &[u64]) -> Option<bool> {
+        self.holds(offset, list, words.len())?;
+        let mut moved = 0;
+        for (word, at) in words.iter().zip(&list.offsets) {
+            // SAFETY: as in `gather`.
+            moved |= word ^ unsafe { self.aligned_word(offset + *at as usize) };
+        }
+        Some(moved == 0)
+    }
+
+    /// Whether a row at `offset` has all of the list's words inside and aligned, and they are `len`.
+    #[inline]
+    fn holds(&self, offset: usize, list: &WordList, len: usize) -> Option<()> {
+        let inside = offset.checked_add(list.reach)? <= self.len();
+        (inside && offset.is_multiple_of(WORD) && len == list.len()).then_some(())
+    }
+
     /// Copies bytes from byte `offset` on; `None` when they don't all lie inside.
     pub(super) fn copy_bytes(&self, offset: usize, out: &mut [u8]) -> Option<()> {
         let len = self.len();
@@ -161,6 +250,7 @@ impl Mapping {
     }
 
     /// Asks the processor to fetch the cache line at byte `offset`; nothing when outside.
+    #[inline]
     pub(super) fn prefetch(&self, offset: usize) {
         if offset < self.len() {
             #[cfg(target_arch = "x86_64")]
@@ -189,7 +279,9 @@ impl Mapping {
     }
 
     /// # Safety
+    ///
     /// `at` must be a multiple of 8, and `at + 8` not past what is attached.
+    #[inline]
     unsafe fn aligned_word(&self, at: usize) -> u64 {
         // SAFETY: `base` is page-aligned and the caller proves alignment and bounds of `at`. The
         // memory lies outside every Rust allocation; others may write to it while we read, which a

@@ -1,18 +1,17 @@
 //! Wanted fields to a flat list of reads.
 //!
-//! Fields are sorted by offset and merged into spans of whole words where they share a cache line or
-//! lie in neighbouring ones, so that a row costs as few cache lines as its fields need. Fields behind
-//! pointers become chases. What can't be read (not in the blueprint, not accepted) is recorded with
+//! Fields are sorted by offset, so that the words of a cache line are read together, and merged into
+//! spans of whole words where they touch. Words between fields aren't read: in a line that is there
+//! anyway a word costs as much as a wanted one (to copy, to keep in the frame, to compare in the
+//! second reading), and a break between two spans costs nothing, since `walk` reads mapped memory
+//! word by word (`benches/README.md`, "What a gap costs"); where it costs something, on memory that
+//! isn't mapped, `walk` reads over gaps. Fields behind pointers become chases. What can't be read (not in the blueprint, not accepted) is recorded with
 //! its reason; nothing is guessed.
 
 use std::collections::BTreeMap;
 
 use super::{Accepted, FieldRef, Need, PlanError};
 use crate::blueprint::model::{Blueprint, Field, Stored, Struct};
-
-/// Bytes between two fields up to which one span covers both: a gap shorter than a cache line never
-/// costs a line more.
-const COALESCE_GAP: u64 = 64;
 
 /// Longest text that is fetched behind a pointer into a scratch row, in bytes.
 const MAX_POINTED_TEXT: u64 = 128;
@@ -65,6 +64,11 @@ impl Plan {
     /// Where a field is in the scratch row.
     pub fn field(&self, need: Need) -> Option<FieldRef> {
         self.fields.get(&need).copied()
+    }
+
+    /// All fields that are read, and where they are in the scratch row.
+    pub fn fields(&self) -> impl Iterator<Item = (Need, FieldRef)> + '_ {
+        self.fields.iter().map(|(need, field)| (*need, *field))
     }
 
     /// Bytes from the row's start at which a field of the row itself stands.
@@ -187,7 +191,7 @@ impl Builder<'_> {
             let start = offset & !7;
             let end = (offset + field.size).next_multiple_of(8);
             let merged = match spans.last_mut() {
-                Some(last) if start <= last.offset + u64::from(last.words) * 8 + COALESCE_GAP => {
+                Some(last) if start <= last.offset + u64::from(last.words) * 8 => {
                     let words = ((end.max(last.offset + 8) - last.offset) / 8) as u32;
                     last.words = last.words.max(words);
                     *last

@@ -63,7 +63,7 @@ pub(super) struct Source {
 }
 
 enum Kind {
-    Hot(HotReader),
+    Hot(Box<HotReader>),
     Closed(ClosedFile, ArrowReaderMetadata),
 }
 
@@ -76,7 +76,7 @@ impl Source {
                 Ok(hot) => {
                     return Ok(Some(Source {
                         path: part.path.clone(),
-                        kind: Kind::Hot(hot),
+                        kind: Kind::Hot(Box::new(hot)),
                     }));
                 }
                 Err(error) if error.is_gone() => {}
@@ -149,7 +149,7 @@ impl Source {
         form: Form,
     ) -> Result<(Batches, usize), RecordError> {
         let (file, metadata) = match self.kind {
-            Kind::Hot(hot) => return Ok((Batches::Hot(hot), 0)),
+            Kind::Hot(hot) => return Ok((Batches::Hot(*hot), 0)),
             Kind::Closed(file, metadata) => (file, metadata),
         };
         let groups = metadata.metadata().row_groups();

@@ -51,7 +51,8 @@ impl Quality {
     }
 }
 
-/// One tick's rows. All vectors have their full capacity from the start.
+/// One tick's rows. All vectors have their full capacity from the start; one frame serves any
+/// number of ticks.
 #[derive(Debug, Clone)]
 pub struct Frame {
     /// Number of the tick, counted from the sampler's start, missed ones included.
@@ -82,8 +83,8 @@ pub struct Frame {
     pub quality: Vec<Quality>,
     /// When each row was read, ns after `mono_ns`.
     pub off_ns: Vec<u32>,
-    /// `row_words` words for each row.
-    pub words: Vec<u64>,
+    /// `row_words` words for each row, and room for all rows.
+    words: Vec<u64>,
     /// Words of one row.
     pub row_words: usize,
 }
@@ -106,7 +107,8 @@ impl Frame {
             slots: Vec::with_capacity(rows),
             quality: Vec::with_capacity(rows),
             off_ns: Vec::with_capacity(rows),
-            words: Vec::with_capacity(rows * row_words),
+            // fresh zero pages cost nothing until a row is kept there
+            words: vec![0; rows * row_words],
             row_words,
         }
     }
@@ -116,7 +118,6 @@ impl Frame {
         self.slots.clear();
         self.quality.clear();
         self.off_ns.clear();
-        self.words.clear();
         self.seen = 0;
         self.torn = 0;
         self.faulted = 0;
@@ -130,6 +131,26 @@ impl Frame {
     /// Whether no row was selected.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
+    }
+
+    /// Whether it holds so many rows of so many words.
+    pub(super) fn fits(&self, rows: usize, row_words: usize) -> bool {
+        self.row_words == row_words && self.words.len() == rows * row_words
+    }
+
+    /// Where the words of the next row to be kept go; empty when the frame is full.
+    pub(super) fn next_row(&mut self) -> &mut [u64] {
+        let at = self.slots.len() * self.row_words;
+        self.words
+            .get_mut(at..at + self.row_words)
+            .unwrap_or_default()
+    }
+
+    /// Keeps the next row, whose words have been written.
+    pub(super) fn keep(&mut self, slot: u32, quality: Quality, off_ns: u32) {
+        self.slots.push(slot);
+        self.quality.push(quality);
+        self.off_ns.push(off_ns);
     }
 
     /// The words of row `i`.

@@ -6,12 +6,17 @@
 //! Not for: decoding, waiting, allocating, formatting. A walk makes no system call of its own; with
 //! memory that isn't mapped (`process_vm_readv`) each span is one.
 //!
-//! Callers: `sample`, `cli` (a dump is one walk).
+//! Callers: `sample`, `cli` (a dump is one walk; `blueprint explain`).
 
+mod chase;
+pub mod explain;
 mod frame;
+mod gate;
+mod reads;
 mod sweep;
 #[cfg(test)]
 mod tests;
 
 pub use frame::{Frame, Quality};
-pub use sweep::{GateFields, STATE_FLAG, Select, Walker};
+pub use gate::{GateFields, STATE_FLAG, Select};
+pub use sweep::Walker;

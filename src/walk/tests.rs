@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::blueprint::Blueprint;
-use crate::memory::{AddressSpace, Fault, Region, Spot, TargetAddr};
+use crate::memory::testing::Owner;
+use crate::memory::{AddressSpace, Fault, Region, Spot, SysvSpace, TargetAddr};
 use crate::plan::{Accepted, EventTable, RowTable, bind, compile, row};
 
 /// Rows of 64 words; what is read can change from one read to the next.
@@ -76,7 +77,7 @@ fn blueprint() -> Blueprint {
 }
 
 fn sweep(word: fn(u64, u64, u64) -> u64) -> (Frame, usize) {
-    let space: Arc<dyn AddressSpace> = Arc::new(Moving {
+    swept(Arc::new(Moving {
         regions: vec![Region {
             start: TargetAddr(BASE),
             len: ROW_BYTES * SLOTS,
@@ -84,7 +85,18 @@ fn sweep(word: fn(u64, u64, u64) -> u64) -> (Frame, usize) {
         }],
         reads: AtomicU64::new(0),
         word,
-    });
+    }))
+}
+
+/// The frame of one sweep, and the place of P1 in its rows.
+fn swept(space: Arc<dyn AddressSpace>) -> (Frame, usize) {
+    let (mut walker, first) = walker(space);
+    let mut frame = walker.frame();
+    walker.sweep(&mut frame, || 0);
+    (frame, first)
+}
+
+fn walker(space: Arc<dyn AddressSpace>) -> (Walker, usize) {
     let accepted = Arc::new(Accepted::default());
     let needs = [row("KSUSEP1"), row("KSUSEP2")];
     let plan = compile(&blueprint(), &accepted, "r", &GateFields::NEEDS, &needs).unwrap();
@@ -103,10 +115,7 @@ fn sweep(word: fn(u64, u64, u64) -> u64) -> (Frame, usize) {
         accepted,
         Arc::new(EventTable::default()),
     );
-    let mut walker = Walker::new(bound, Select::Used).unwrap();
-    let mut frame = walker.frame();
-    walker.sweep(&mut frame, || 0);
-    (frame, first)
+    (Walker::new(bound, Select::Used).unwrap(), first)
 }
 
 #[test]
@@ -140,16 +149,138 @@ fn a_row_that_never_rests_is_emitted_as_torn() {
     assert_eq!(frame.torn, SLOTS as u32);
 }
 
+/// Rows of the same layout in a real segment of another process; slots 0, 2, 4 and 6 are in use.
+fn segment() -> Owner {
+    let mut owner = Owner::start("walk_MAPPED", "600", &[(BASE, ROW_BYTES * SLOTS)]);
+    for slot in 0..SLOTS {
+        let row = slot * ROW_BYTES;
+        owner.poke(row, 1 - slot % 2);
+        owner.poke(row + FLAGS, 1 | 1 << 32);
+        owner.poke(row + WAIT, 5 | 7 << 16);
+        owner.poke(row + PAYLOAD, 100 + slot);
+        owner.poke(row + PAYLOAD + 8, 200 + slot);
+    }
+    owner
+}
+
+/// The same memory, of which nobody says that it is mapped.
+struct NotMapped(SysvSpace);
+
+impl AddressSpace for NotMapped {
+    fn regions(&self) -> &[Region] {
+        self.0.regions()
+    }
+
+    fn kind(&self) -> &'static str {
+        "bytes"
+    }
+
+    fn read_words(&self, spot: Spot, offset: u64, out: &mut [u64]) -> Result<(), Fault> {
+        self.0.read_words(spot, offset, out)
+    }
+
+    fn read_bytes(&self, spot: Spot, offset: u64, out: &mut [u8]) -> Result<(), Fault> {
+        self.0.read_bytes(spot, offset, out)
+    }
+}
+
+#[test]
+fn mapped_rows_read_as_all_others_do() {
+    let owner = segment();
+    let attach = || SysvSpace::attach(&owner.segments).unwrap();
+    let frames = [
+        swept(Arc::new(attach())),
+        swept(Arc::new(NotMapped(attach()))),
+    ];
+    for (frame, first) in &frames {
+        assert_eq!(frame.slots, [0, 2, 4, 6]);
+        assert_eq!((frame.seen, frame.faulted), (SLOTS as u32, 0));
+        assert!(frame.quality.iter().all(|q| *q == Quality::CLEAN));
+        assert_eq!(frame.row(3)[*first..*first + 2], [106, 206]);
+    }
+    let rows = |(frame, _): &(Frame, usize)| -> Vec<Vec<u64>> {
+        (0..frame.len()).map(|i| frame.row(i).to_vec()).collect()
+    };
+    assert_eq!(rows(&frames[0]), rows(&frames[1]));
+}
+
+#[test]
+fn a_mapped_row_that_moves_says_so() {
+    let mut owner = segment();
+    let space = Arc::new(SysvSpace::attach(&owner.segments).unwrap());
+    let (mut walker, _) = walker(space);
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for value in 0.. {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                owner.poke(PAYLOAD + 8, value);
+            }
+        });
+        let mut frame = walker.frame();
+        let start = std::time::Instant::now();
+        let mut moved = false;
+        while !moved && start.elapsed().as_secs() < 120 {
+            walker.sweep(&mut frame, || 0);
+            moved = frame.quality.iter().any(|q| *q != Quality::CLEAN);
+        }
+        over.store(true, Ordering::Relaxed);
+        assert!(moved, "no second reading ever differed from the first");
+    });
+}
+
+#[test]
+fn a_frame_of_another_walker_is_replaced() {
+    let owner = segment();
+    let (mut walker, _) = walker(Arc::new(SysvSpace::attach(&owner.segments).unwrap()));
+    for (rows, words) in [(2, 3), (0, 0), (SLOTS as usize, 200)] {
+        let mut frame = Frame::new(rows, words);
+        walker.sweep(&mut frame, || 0);
+        assert_eq!(frame.len(), 4);
+    }
+}
+
+#[test]
+fn what_a_plan_costs_is_explained() {
+    let needs = [row("KSUSEP1"), row("KSUSEP2")];
+    let accepted = Accepted::default();
+    let plan = compile(&blueprint(), &accepted, "r", &GateFields::NEEDS, &needs).unwrap();
+    let cost = explain::explain(&plan).unwrap();
+    // words 0, 64 and 128, each in a line of its own wherever the row begins
+    let gate = &cost.gate;
+    assert_eq!((gate.fields, gate.words, gate.runs), (6, 3, 3));
+    assert_eq!((gate.lines_least, gate.lines_most), (3, 3));
+    // each 56 bytes behind the other: one read where reads are dear
+    assert_eq!((gate.unmapped_reads, gate.unmapped_gap_bytes), (1, 112));
+    // two words, which a line's end parts if the row begins 8 bytes before one
+    let spans = &cost.spans;
+    assert_eq!((spans.fields, spans.words, spans.runs), (2, 2, 1));
+    assert_eq!((spans.lines_least, spans.lines_most), (1, 2));
+    assert_eq!((cost.guard.words, cost.row_words), (5, 6));
+    let lines: Vec<(u64, bool)> = cost.lines.iter().map(|l| (l.offset, l.gate)).collect();
+    assert_eq!(lines, [(0, true), (64, true), (128, true), (256, false)]);
+    assert_eq!(cost.lines[3].fields, ["KSUSEP1", "KSUSEP2"]);
+}
+
 #[test]
 fn a_frame_keeps_its_memory() {
     let mut frame = Frame::new(4, 8);
-    let before = (frame.words.as_ptr(), frame.words.capacity());
-    for _ in 0..4 {
-        frame.words.extend_from_slice(&[7; 8]);
-    }
+    let at = |frame: &Frame| (frame.row(0).as_ptr(), frame.slots.as_ptr());
+    let fill = |frame: &mut Frame, word: u64| {
+        for slot in 0..4 {
+            frame.next_row().fill(word + u64::from(slot));
+            frame.keep(slot, Quality::CLEAN, 0);
+        }
+    };
+    fill(&mut frame, 7);
+    assert!(frame.next_row().is_empty(), "it is full");
+    let before = at(&frame);
     frame.clear();
-    assert_eq!((frame.words.as_ptr(), frame.words.capacity()), before);
     assert!(frame.is_empty());
+    fill(&mut frame, 20);
+    assert_eq!((at(&frame), frame.row(3)), (before, &[23; 8][..]));
 }
 
 #[test]

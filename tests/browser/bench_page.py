@@ -37,7 +37,7 @@ def compare(page, document):
     for (step, who, side), cells in zip(sides, page.run(ROWS % "efficiency")):
         check(number(cells[2]) == round(side["sweeps_per_cpu_second"]), f"{cells} isn't {side['sweeps_per_cpu_second']}")
         ratio = step["sweeps_per_cpu_second_vs_sql"]
-        check((cells[3] == f"{ratio:.0f} ×") if who == "sgascope" and ratio else cells[3] == "", f"ratio of {cells}")
+        check((cells[3] == f"{ratio:.{0 if ratio >= 10 else 1 if ratio >= 1 else 2}f} ×") if who == "sgascope" and ratio else cells[3] == "", f"ratio of {cells}")
     for (_, _, side), cells in zip(sides, page.run(ROWS % "truth")):
         waits = side["seen"]["waits"]
         check(cells[5] == ("–" if waits is None else f"{waits:,}"), f"waits of {cells}")

@@ -422,3 +422,66 @@ fn the_program_says_which_file_is_damaged_and_where() {
     }
     assert!(refused > PROGRAM_CASES / 2, "{refused} of {cases}");
 }
+
+/// What a report on a copy of the recording says after `change`: its exit code, and all that it says.
+fn said_after(change: impl FnOnce(&Path)) -> (i32, String) {
+    let temp = tempfile::tempdir().unwrap();
+    {
+        let _beside = shared();
+        copy(recorded(), temp.path());
+    }
+    change(temp.path());
+    let args = ["report".as_ref(), temp.path().as_os_str()];
+    let output = sgascope(
+        args.into_iter()
+            .chain(["-g", "username"].map(AsRef::as_ref)),
+    );
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    (output.status.code().unwrap(), said)
+}
+
+#[test]
+fn what_is_missing_or_has_no_sums_is_told() {
+    let (code, said) = said_after(|_| {});
+    assert_eq!(code, 0, "{said}");
+    assert!(!said.contains("Unproven") && !said.contains("Missing"));
+    // sessions that samples refer to
+    let (code, said) = said_after(|dir| {
+        for file in files(&dir.join("sessions"), ".parquet") {
+            fs::remove_file(file).unwrap();
+        }
+    });
+    assert_eq!(code, 0, "{said}");
+    let missing = said.lines().find(|l| l.starts_with("Missing: ")).unwrap();
+    assert!(!missing.contains(": 0 times"), "{missing}");
+    // as a program that isn't ours names its files
+    let (code, said) = said_after(|dir| {
+        let file = files(&dir.join("samples"), ".parquet").remove(0);
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let start = name.split('.').next().unwrap();
+        fs::rename(&file, file.with_file_name(format!("{start}.parquet"))).unwrap();
+    });
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("Unproven: 1 file(s)"), "{said}");
+}
+
+#[test]
+fn samples_whose_sessions_were_cut_are_refused() {
+    for left in [0, 1] {
+        let (code, said) = said_after(|dir| {
+            for file in files(&dir.join("sessions"), ".parquet") {
+                fs::remove_file(file).unwrap();
+            }
+            for file in files(&dir.join("sessions"), ".sums") {
+                let sums = fs::File::options().write(true).open(file).unwrap();
+                sums.set_len(left).unwrap();
+            }
+        });
+        assert_eq!(code, 6, "{said}");
+        assert!(
+            said.contains("/sessions/") && said.contains("damaged at byte 0"),
+            "{said}"
+        );
+    }
+}

@@ -14,6 +14,7 @@ mod cost;
 mod damage;
 mod dump_truth;
 mod fixtures;
+mod groups;
 mod guest;
 mod image;
 mod invariants;

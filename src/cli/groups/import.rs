@@ -9,7 +9,7 @@ use crate::finops::rules_file::RulesFile;
 pub fn run(args: &GroupsImportArgs) -> Result<Exit, Failure> {
     let mut import = Import::default();
     for (at, path) in args.files.iter().enumerate() {
-        if !path.extension().is_some_and(|e| e == "toml") {
+        if path.extension().is_none_or(|e| e != "toml") {
             import.add(path)?;
             continue;
         }

@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::head;
 use super::text::{shown, shown_sql, thousands};
-use crate::bench::{Document, Side, Step};
+use crate::bench::{Document, Side, Step, times};
 
 /// Width of a bar that is full, of 100.
 const FULL: f64 = 100.0;
@@ -65,7 +65,7 @@ fn verdict(document: &Document) -> Markup {
             @match document.sweeps_per_cpu_second_vs_sql {
                 Some(ratio) => {
                     "Of a second of CPU, client and server together, sgascope makes at least "
-                    b { (format!("{ratio:.0} times") ) }
+                    b { (times(ratio)) " times" }
                     " as many sweeps over all sessions as SQL polling."
                 },
                 None => { "There is nothing to compare: SQL was not polled, or used no time." },
@@ -143,7 +143,7 @@ fn efficiency(steps: &[Step]) -> Markup {
                                 }
                                 td class="n" {
                                     @if let Some(ratio) = step.sweeps_per_cpu_second_vs_sql.filter(|_| who != "SQL") {
-                                        (format!("{ratio:.0} ×"))
+                                        (times(ratio)) " ×"
                                     }
                                 }
                             }

@@ -99,3 +99,45 @@ impl Blockers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(sid: u32, active: bool, blocker: Option<u32>) -> Row {
+        Row {
+            time_us: 0,
+            weight_us: 1_000_000,
+            sid,
+            serial_no: 1,
+            active,
+            on_cpu: false,
+            fields: [0; 8],
+            actual: 0,
+            sql_id: 0,
+            seq_no: None,
+            sql_exec_id: None,
+            blocker,
+        }
+    }
+
+    #[test]
+    fn a_session_is_an_idle_blocker_from_when_it_stops_to_when_it_works_again() {
+        let ticks: Vec<i64> = (0..40).map(|s| s * 1_000_000).collect();
+        let mut blockers = Blockers::default();
+        let mut see = |tick, row: Row, place| blockers.see(0, tick, &row, place, &ticks);
+        for tick in 0..40 {
+            // 7 waits for 9 all the time; 9 works until 10 and from 30 on
+            assert!(see(tick, row(7, true, Some(9)), 0).is_none());
+            if tick <= 10 || tick >= 30 {
+                let ended = see(tick, row(9, true, None), 1);
+                assert_eq!(ended.is_some(), tick == 30);
+                if let Some(ended) = ended {
+                    assert_eq!(ended.place, Some(1));
+                    assert_eq!((ended.used.at_least, ended.used.at_most), (18.0, 20.0));
+                }
+            }
+        }
+        assert!(blockers.finish(&[ticks.into()]).is_empty());
+    }
+}

@@ -72,6 +72,10 @@ pub struct SessionRow {
     pub undecided: Vec<String>,
     /// Rules that fit but for upper and lower case.
     pub near: Vec<String>,
+    /// When it was first seen, RFC 3339; null for one look.
+    pub first_seen: Option<String>,
+    /// When it was last seen.
+    pub last_seen: Option<String>,
     /// Changes of group, oldest first.
     pub switches: Vec<SwitchRow>,
     /// RESOURCE_CONSUMER_GROUP, where it can be read.
@@ -245,6 +249,8 @@ fn row_of(
             .collect(),
         undecided: now.undecided.iter().map(|(rule, _)| text(*rule)).collect(),
         near: now.near.iter().map(|rule| text(*rule)).collect(),
+        first_seen: None,
+        last_seen: None,
         switches: Vec::new(),
         actual_group: actual.map(str::to_owned),
         drift: drift(rules, now, actual),
@@ -418,6 +424,8 @@ fn finished(rules: &RuleSet, followed: &Followed, sum: Sum, texts: &Texts) -> Se
     let who = (followed.instance.as_str(), followed.sid, followed.serial_no);
     let now = followed.trackers[0].now();
     SessionRow {
+        first_seen: Some(time(followed.first_us)),
+        last_seen: Some(time(followed.last_us)),
         switches: sum.switches,
         seconds: seconds(sum.active_us),
         drift_seconds: seconds(sum.drift_us),

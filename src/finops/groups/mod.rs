@@ -11,6 +11,7 @@ mod calls;
 mod counters;
 pub mod evaluate;
 mod follow;
+mod judged;
 pub mod limits;
 mod rows;
 pub mod what_if;

@@ -40,10 +40,7 @@ pub(super) fn add(import: &mut Import, text: &str, path: &Path) -> Result<bool, 
     }
     let header: Vec<String> = fields(&record).map(|f| f.to_ascii_uppercase()).collect();
     let has = |column: &&str| header.iter().any(|h| h == column);
-    let Some((view, _)) = VIEWS
-        .iter()
-        .find(|(_, columns)| columns.iter().all(|c| has(c)))
-    else {
+    let Some((view, _)) = VIEWS.iter().find(|(_, columns)| columns.iter().all(has)) else {
         return Ok(false);
     };
     let failed = |source: CsvError| ImportError::Csv {
