@@ -173,7 +173,7 @@ pub(super) struct Wanted {
 /// All groupings of one thread.
 pub(super) struct Sums<'w> {
     wanted: &'w Wanted,
-    symbols: Symbols,
+    pub(super) symbols: Symbols,
     coders: Vec<Coder>,
     /// Position of `sql_id` in `coders`.
     sql: usize,

@@ -43,11 +43,18 @@ pub(super) struct Symbols {
     /// The same for plain unsigned numbers, which come row by row.
     plain: Mixed<u32>,
     values: Vec<Value>,
+    /// How often a value was looked for.
+    #[cfg(test)]
+    pub(super) looked_for: u64,
 }
 
 impl Symbols {
     /// The number of `value`; a new one if it is new.
     pub(super) fn number(&mut self, value: &Value) -> u32 {
+        #[cfg(test)]
+        {
+            self.looked_for += 1;
+        }
         if let Some(number) = self.known.get(value) {
             return *number;
         }
