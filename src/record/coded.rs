@@ -347,11 +347,7 @@ impl Codes {
 
     /// Moves the codes behind `begin` to the rows that have a value.
     fn spread(&mut self, begin: usize, count: usize) {
-        let Some(there) = self
-            .there
-            .as_ref()
-            .and_then(|t| t.get(begin..begin + count))
-        else {
+        let Some(there) = &self.there else {
             return;
         };
         let mut from = self.keys.len();
