@@ -34,6 +34,8 @@ fn main() {
             sessions: (rows / 864_000).max(10),
             rows,
             group: 131_072,
+            statements: 3_000,
+            execs: 1 << 31,
         };
         big::write(&dir, &big);
         println!(

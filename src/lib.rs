@@ -5,7 +5,7 @@
 //! The one path that data takes, and the order of the modules (each may use only those before it):
 //!
 //! ```text
-//! memory ─ discover ─ blueprint ─ plan ─ walk ─ filter ─ decode ─ sample ─ record ─ backfill ─ image ─ analyze ─ export ─ cli
+//! memory ─ discover ─ blueprint ─ plan ─ walk ─ filter ─ decode ─ sample ─ record ─ backfill ─ image ─ analyze ─ bench ─ finops ─ export ─ cli
 //! ```
 //!
 //! Layouts are data ([`blueprint`]); every read of the target is bounded ([`memory`]); the sampling
@@ -14,12 +14,14 @@
 
 pub mod analyze;
 pub mod backfill;
+pub mod bench;
 pub mod blueprint;
 pub mod cli;
 pub mod decode;
 pub mod discover;
 pub mod export;
 pub mod filter;
+pub mod finops;
 pub mod image;
 pub mod memory;
 pub mod plan;

@@ -140,3 +140,53 @@ fn the_page_says_what_report_says_and_runs_nothing_but_itself() {
     println!("{said}");
     assert!(checked.status.success(), "{said}{complaint}");
 }
+
+#[test]
+fn the_page_of_a_bench_says_what_its_document_says() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = |name: &str| temp.path().join(name).to_str().unwrap().to_owned();
+    // a client whose name and rows would run, and that answers three sessions a poll
+    let client = at("<img src=x onerror=window.hacked=1>");
+    let script = "while read -r word rest; do case $word in \\\\echo) echo \"$rest\";; \
+        row) echo sid,serial#; echo 1,1; echo 2,1; echo '\"</pre><script>window.hacked=1</script>\",3';; esac; done";
+    // the name has slashes only where folders end
+    std::fs::write(&client, script).unwrap();
+    let statement = at("poll.sql");
+    std::fs::write(&statement, "row </pre><script>window.hacked=1</script>").unwrap();
+    let _sim = Sim::start("BPAGE", &["--sessions", "200", "--processes", "160"]);
+    let (document, page) = (at("bench.json"), at("bench.html"));
+    run(&[
+        "bench",
+        "-I",
+        "BPAGE",
+        "--poll-cmd",
+        &format!("sh '{client}'"),
+        "--poll-dialect",
+        "psql",
+        "--poll-sql",
+        &statement,
+        "--rates",
+        "10,100",
+        "-d",
+        "1s",
+        "--saturate",
+        "-f",
+        "json",
+        "-o",
+        &document,
+        "--html",
+        &page,
+    ]);
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shots = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("browser");
+    let checked = Command::new("python3")
+        .arg(here.join("tests/browser/bench_page.py"))
+        .args([&document, &page])
+        .arg(&shots)
+        .output()
+        .expect("python3 runs; tools/check installs it and chromium");
+    let said = String::from_utf8_lossy(&checked.stdout);
+    let complaint = String::from_utf8_lossy(&checked.stderr);
+    println!("{said}");
+    assert!(checked.status.success(), "{said}{complaint}");
+}

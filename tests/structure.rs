@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules from the bottom up: each may use only those before it.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 16] = [
     "memory",
     "discover",
     "blueprint",
@@ -21,6 +21,8 @@ const ORDER: [&str; 14] = [
     "backfill",
     "image",
     "analyze",
+    "bench",
+    "finops",
     "export",
     "cli",
 ];
@@ -150,6 +152,7 @@ fn folders_are_as_the_architecture_says() {
         "src",
         "blueprints",
         "docs",
+        "examples",
         "tools",
         "benches",
         "tests",

@@ -12,7 +12,7 @@ use super::error::AnalyzeError;
 use super::value::Value;
 
 /// The column `name` of `batch`.
-pub(super) fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, AnalyzeError> {
+pub(crate) fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, AnalyzeError> {
     batch.column_by_name(name).ok_or_else(|| {
         let names: Vec<String> = batch
             .schema_ref()
@@ -36,13 +36,15 @@ fn wrong_type(name: &str, found: &DataType, expected: &'static str) -> AnalyzeEr
 }
 
 /// A column of whole numbers that are never negative.
-pub(super) enum Numbers<'a> {
+pub(crate) enum Numbers<'a> {
     Short(&'a arrow::array::UInt32Array),
     Long(&'a arrow::array::UInt64Array),
+    /// Distinct numbers, and for each row which of them.
+    Coded(Vec<Option<u64>>, &'a arrow::array::Int32Array),
 }
 
 impl<'a> Numbers<'a> {
-    pub(super) fn of(batch: &'a RecordBatch, name: &str) -> Result<Numbers<'a>, AnalyzeError> {
+    pub(crate) fn of(batch: &'a RecordBatch, name: &str) -> Result<Numbers<'a>, AnalyzeError> {
         let array = column(batch, name)?;
         if let Some(array) = array.as_primitive_opt::<UInt32Type>() {
             return Ok(Numbers::Short(array));
@@ -50,25 +52,41 @@ impl<'a> Numbers<'a> {
         if let Some(array) = array.as_primitive_opt::<UInt64Type>() {
             return Ok(Numbers::Long(array));
         }
+        if let Some(coded) = array.as_dictionary_opt::<Int32Type>() {
+            let values = coded.values();
+            let values = match (values.as_primitive_opt(), values.as_primitive_opt()) {
+                (Some(short), _) => Some(Numbers::Short(short)),
+                (_, Some(long)) => Some(Numbers::Long(long)),
+                _ => None,
+            };
+            if let Some(values) = values {
+                let values = (0..coded.values().len()).map(|row| values.get_valid(row));
+                return Ok(Numbers::Coded(values.collect(), coded.keys()));
+            }
+        }
         Err(wrong_type(name, array.data_type(), "UInt32 or UInt64"))
     }
 
     /// The value of a row, 0 where there is none.
-    pub(super) fn get(&self, row: usize) -> u64 {
+    pub(crate) fn get(&self, row: usize) -> u64 {
         self.get_valid(row).unwrap_or(0)
     }
 
     /// The value of a row, if there is one.
-    pub(super) fn get_valid(&self, row: usize) -> Option<u64> {
+    pub(crate) fn get_valid(&self, row: usize) -> Option<u64> {
         match self {
             Numbers::Short(array) => array.is_valid(row).then(|| u64::from(array.value(row))),
             Numbers::Long(array) => array.is_valid(row).then(|| array.value(row)),
+            Numbers::Coded(values, keys) => match keys.is_valid(row) {
+                true => values.get(keys.value(row) as usize).copied().flatten(),
+                false => None,
+            },
         }
     }
 }
 
 /// A column of flags.
-pub(super) fn flags<'a>(
+pub(crate) fn flags<'a>(
     batch: &'a RecordBatch,
     name: &str,
 ) -> Result<&'a arrow::array::BooleanArray, AnalyzeError> {
@@ -79,7 +97,7 @@ pub(super) fn flags<'a>(
 }
 
 /// A column of times, in microseconds since 1970-01-01 UTC.
-pub(super) fn times<'a>(
+pub(crate) fn times<'a>(
     batch: &'a RecordBatch,
     name: &str,
 ) -> Result<&'a arrow::array::TimestampMicrosecondArray, AnalyzeError> {
@@ -90,7 +108,7 @@ pub(super) fn times<'a>(
 }
 
 /// Any column as values, each distinct value of a dictionary made only once.
-pub(super) enum Values<'a> {
+pub(crate) enum Values<'a> {
     /// The distinct values, and for each row which of them.
     Coded(Vec<Value>, &'a arrow::array::Int32Array),
     /// One by one.
@@ -98,7 +116,7 @@ pub(super) enum Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    pub(super) fn of(batch: &'a RecordBatch, name: &str) -> Result<Values<'a>, AnalyzeError> {
+    pub(crate) fn of(batch: &'a RecordBatch, name: &str) -> Result<Values<'a>, AnalyzeError> {
         let array = column(batch, name)?;
         if let Some(coded) = array.as_dictionary_opt::<Int32Type>() {
             let texts = coded.values();
@@ -116,14 +134,16 @@ impl<'a> Values<'a> {
 }
 
 fn plain_type(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Utf8 | DataType::Boolean | DataType::Timestamp(TimeUnit::Microsecond, _)
-    ) || data_type.is_integer()
+    match data_type {
+        DataType::Utf8 | DataType::Boolean | DataType::Timestamp(TimeUnit::Microsecond, _) => true,
+        // codes of codes: of keys of a side table, whose texts are coded
+        DataType::Dictionary(_, values) => plain_type(values),
+        other => other.is_integer(),
+    }
 }
 
-/// The value of a row of a column that isn't a dictionary.
-pub(super) fn plain_value(array: &dyn Array, row: usize) -> Value {
+/// The value of a row.
+pub(crate) fn plain_value(array: &dyn Array, row: usize) -> Value {
     if !array.is_valid(row) {
         return Value::Null;
     }
@@ -133,6 +153,10 @@ pub(super) fn plain_value(array: &dyn Array, row: usize) -> Value {
         };
     }
     match array.data_type() {
+        DataType::Dictionary(..) => match array.as_dictionary_opt::<Int32Type>() {
+            Some(coded) => plain_value(coded.values(), coded.keys().value(row) as usize),
+            None => Value::Null,
+        },
         DataType::Utf8 => Value::Text(array.as_string::<i32>().value(row).to_owned()),
         DataType::Boolean => Value::Bool(array.as_boolean().value(row)),
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
@@ -151,14 +175,14 @@ pub(super) fn plain_value(array: &dyn Array, row: usize) -> Value {
 }
 
 /// Columns whose value is null while a session is on CPU and is then shown as `ON CPU`.
-pub(super) const WAIT_COLUMNS: [&str; 2] = ["event", "wait_class"];
+pub(crate) const WAIT_COLUMNS: [&str; 2] = ["event", "wait_class"];
 /// The column that says whether a session waits.
-pub(super) const STATE_COLUMN: &str = "session_state";
+pub(crate) const STATE_COLUMN: &str = "session_state";
 /// The state of a session that doesn't wait, and its `event` in reports.
-pub(super) const ON_CPU: &str = "ON CPU";
+pub(crate) const ON_CPU: &str = "ON CPU";
 
 /// A function of one column's values, computed once for each distinct value of a dictionary.
-pub(super) struct Lookup<'a, T> {
+pub(crate) struct Lookup<'a, T> {
     values: Values<'a>,
     coded: Vec<Option<T>>,
     null: Option<T>,
@@ -167,7 +191,7 @@ pub(super) struct Lookup<'a, T> {
 }
 
 impl<'a, T: Copy> Lookup<'a, T> {
-    pub(super) fn of(batch: &'a RecordBatch, name: &str) -> Result<Lookup<'a, T>, AnalyzeError> {
+    pub(crate) fn of(batch: &'a RecordBatch, name: &str) -> Result<Lookup<'a, T>, AnalyzeError> {
         let values = Values::of(batch, name)?;
         let coded = match &values {
             Values::Coded(values, _) => vec![None; values.len()],
@@ -187,7 +211,7 @@ impl<'a, T: Copy> Lookup<'a, T> {
     }
 
     /// `make` of the row's value.
-    pub(super) fn get(&mut self, row: usize, mut make: impl FnMut(&Value) -> T) -> T {
+    pub(crate) fn get(&mut self, row: usize, mut make: impl FnMut(&Value) -> T) -> T {
         match &self.values {
             Values::Coded(values, keys) if keys.is_valid(row) => {
                 let code = keys.value(row) as usize;

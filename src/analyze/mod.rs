@@ -13,7 +13,7 @@
 
 pub mod aas;
 pub mod chains;
-mod columns;
+pub(crate) mod columns;
 pub mod compare;
 pub mod compare_render;
 #[cfg(test)]
@@ -27,6 +27,7 @@ pub mod reconcile;
 pub mod render;
 pub mod report;
 pub mod resource_limit;
+mod slice_ticks;
 mod student;
 mod sums;
 pub mod survey;

@@ -192,11 +192,23 @@ fn header_lines(meta: &ReportMeta, report: &ReportTable) -> String {
     ));
     if meta.truncated_files > 0 {
         out.push_str(&format!(
-            ", {} file(s) end within a batch",
+            ", {} file(s) end within a flush",
             meta.truncated_files
         ));
     }
     out.push('\n');
+    if meta.unproven_files > 0 {
+        out.push_str(&format!(
+            "Unproven: {} file(s) carry no checksums, so damage to them may not be seen\n",
+            meta.unproven_files
+        ));
+    }
+    if meta.unjoined > 0 {
+        out.push_str(&format!(
+            "Missing: {} times a sample refers to a session, cursor or event that the recording lacks; its columns are empty there\n",
+            meta.unjoined
+        ));
+    }
     out
 }
 

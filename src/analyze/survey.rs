@@ -22,14 +22,10 @@ use super::value::Value;
 use super::variance::Design;
 use super::watched::{TICK_COLUMNS, Watched, add_to_steps, times_and_weights};
 use crate::filter::Bound;
-use crate::record::{Reader, RecordError, ScanOptions};
+use crate::record::{Reader, RecordError, Scan, ScanOptions};
 
-const HOUR_US: i64 = 3_600_000_000;
-/// An hour's closed files are cut into slices of about this many bytes, some four row groups: memory
-/// is that of a slice, and less isn't worth reading the row group at each cut twice.
-const SLICE_BYTES: u64 = 8 << 20;
-/// Slices of an hour at most.
-const MOST_CUTS: i64 = 3_600;
+/// Rows of a slice, of some row groups: what is known of single ticks is held for a slice.
+const SLICE_ROWS: u64 = 300_000;
 /// Threads at most: a report shouldn't take a busy host.
 const MOST_THREADS: usize = 8;
 
@@ -72,7 +68,7 @@ pub fn survey_recording(
     groupings: &[Grouping],
 ) -> Result<Vec<Surveyed>, AnalyzeError> {
     let pass = Pass::of(reader, options)?;
-    let mut watched = pass.watched()?;
+    let (mut watched, of_ticks) = pass.watched()?;
     watched.meta.forced = reader.recording().forced();
     let steps = |wanted: StepsWanted| match (wanted, watched.first_us, watched.last_us) {
         (StepsWanted::Exactly(steps), _, _) => Some(steps),
@@ -88,8 +84,11 @@ pub fn survey_recording(
         groupings: groupings.iter().map(|g| resolved(&g.columns)).collect(),
         steps: groupings.iter().map(|g| g.steps.and_then(steps)).collect(),
     };
-    let (sums, found) = pass.run(&wanted)?;
-    watched.meta.truncated_files = found.truncated.len() as u64;
+    let (sums, mut found) = pass.run(&wanted)?;
+    found.files.absorb(of_ticks);
+    watched.meta.truncated_files = found.files.truncated.len() as u64;
+    watched.meta.unproven_files = found.files.unproven.len() as u64;
+    watched.meta.unjoined = found.files.unjoined;
     let mut watched_in = BTreeMap::new();
     for steps in wanted.steps.iter().flatten() {
         let key = (steps.start_us, steps.width_us, steps.count);
@@ -106,7 +105,7 @@ pub fn survey_recording(
 
 /// What the ticks of a recording say, without a look at samples.
 pub(super) fn watched(reader: &Reader, options: &ReportOptions) -> Result<Watched, AnalyzeError> {
-    let mut watched = Pass::of(reader, options)?.watched()?;
+    let (mut watched, _) = Pass::of(reader, options)?.watched()?;
     watched.meta.forced = reader.recording().forced();
     Ok(watched)
 }
@@ -169,7 +168,29 @@ struct Pass<'r> {
 #[derive(Default)]
 struct Found {
     design: Design,
+    files: Files,
+}
+
+/// What is to be said of the files that were read.
+#[derive(Default)]
+struct Files {
     truncated: BTreeSet<PathBuf>,
+    unproven: BTreeSet<PathBuf>,
+    unjoined: u64,
+}
+
+impl Files {
+    fn add(&mut self, scan: &Scan) {
+        self.truncated.extend(scan.truncated().iter().cloned());
+        self.unproven.extend(scan.unproven().iter().cloned());
+        self.unjoined += scan.unjoined();
+    }
+
+    fn absorb(&mut self, other: Files) {
+        self.truncated.extend(other.truncated);
+        self.unproven.extend(other.unproven);
+        self.unjoined += other.unjoined;
+    }
 }
 
 impl<'r> Pass<'r> {
@@ -179,13 +200,6 @@ impl<'r> Pass<'r> {
         let mut sources: BTreeSet<_> = ticks.into_iter().collect();
         sources.extend(reader.instances("samples")?);
         sources.retain(|(_, name)| options.instance.as_ref().is_none_or(|i| i == name));
-        let mut hours: BTreeMap<i64, (u64, bool)> = BTreeMap::new();
-        for part in reader.parts("samples")? {
-            let (bytes, hot) = hours.entry(part.hour_us).or_default();
-            // A file that is gone by now counts nothing.
-            *bytes += std::fs::metadata(&part.path).map_or(0, |m| m.len());
-            *hot |= part.hot;
-        }
         // Times that the condition excludes need not be read; they were watched all the same.
         let (from_us, to_us) = match &options.condition {
             Some(expr) => expr.window("sample_time"),
@@ -193,25 +207,13 @@ impl<'r> Pass<'r> {
         };
         let from = [from_us, options.from_us].into_iter().flatten().max();
         let to = [to_us, options.to_us].into_iter().flatten().min();
-        let mut slices = Vec::new();
-        for (hour_us, (bytes, hot)) in hours {
-            // A hot file can only be read from its beginning.
-            let cuts = match hot {
-                true => 1,
-                false => {
-                    i64::try_from(bytes / SLICE_BYTES).map_or(MOST_CUTS, |n| n.clamp(1, MOST_CUTS))
-                }
-            };
-            for cut in 0..cuts {
-                let from_us = hour_us.saturating_add(cut * HOUR_US / cuts);
-                let until_us = hour_us.saturating_add((cut + 1) * HOUR_US / cuts);
-                let from_us = from.map_or(from_us, |from| from.max(from_us));
-                let until_us = to.map_or(until_us, |to| to.min(until_us));
-                if from_us < until_us {
-                    slices.push((from_us, until_us));
-                }
-            }
-        }
+        let wanted = ScanOptions {
+            from_us: from,
+            to_us: to,
+            instance: options.instance.clone(),
+            ..ScanOptions::default()
+        };
+        let slices = reader.cuts("samples", &wanted, SLICE_ROWS)?;
         Ok(Pass {
             reader,
             options,
@@ -260,28 +262,31 @@ impl<'r> Pass<'r> {
         &self,
         scan: &ScanOptions,
         mut each: impl FnMut(&arrow::array::RecordBatch) -> Result<(), AnalyzeError>,
-    ) -> Result<(), AnalyzeError> {
+    ) -> Result<Files, AnalyzeError> {
+        let mut files = Files::default();
         match self.reader.scan("ticks", scan) {
-            Ok(ticks) => {
-                for batch in ticks {
+            Ok(mut ticks) => {
+                for batch in &mut ticks {
                     each(&batch?)?;
                 }
-                Ok(())
+                files.add(&ticks);
+                Ok(files)
             }
             // There are none, or only a file that ends before its first batch.
-            Err(RecordError::NoTable { .. }) => Ok(()),
+            Err(RecordError::NoTable { .. }) => Ok(files),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn watched(&self) -> Result<Watched, AnalyzeError> {
+    fn watched(&self) -> Result<(Watched, Files), AnalyzeError> {
         let mut watched = Watched::default();
+        let mut files = Files::default();
         for source in &self.sources {
             watched.next_source();
             let scan = self.scan(source, TICK_COLUMNS.map(str::to_owned).to_vec());
-            self.ticks(&scan, |batch| watched.add(self.options, batch))?;
+            files.absorb(self.ticks(&scan, |batch| watched.add(self.options, batch))?);
         }
-        Ok(watched)
+        Ok((watched, files))
     }
 
     fn watched_in(&self, steps: &Steps) -> Result<Vec<u64>, AnalyzeError> {
@@ -310,24 +315,33 @@ impl<'r> Pass<'r> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = processors.min(MOST_THREADS).min(self.slices.len()).max(1);
         let next = AtomicUsize::new(0);
-        let work = || {
+        let scans = self.scans(&columns)?;
+        let fork =
+            || -> Vec<Option<Scan>> { scans.iter().map(|s| s.as_ref().map(Scan::fork)).collect() };
+        let (next, slices) = (&next, &self.slices);
+        let work = move |mut scans: Vec<Option<Scan>>| {
             let mut sums = Sums::new(wanted);
             let mut found = Found::default();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(slice) = self.slices.get(number) else {
+                let Some(slice) = slices.get(number) else {
                     return Ok((sums, found));
                 };
-                if let Err(error) = self.slice(*slice, &columns, &mut sums, &mut found) {
+                if let Err(error) = self.slice(*slice, &mut scans, &mut sums, &mut found) {
                     // The others need not go on.
-                    next.store(self.slices.len(), Ordering::Relaxed);
+                    next.store(slices.len(), Ordering::Relaxed);
                     return Err((number, error));
                 }
             }
         };
         let parts: Vec<_> = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-            let mut parts = vec![work()];
+            let others: Vec<_> = (1..threads)
+                .map(|_| {
+                    let scans = fork();
+                    scope.spawn(move || work(scans))
+                })
+                .collect();
+            let mut parts = vec![work(fork())];
             for other in others {
                 match other.join() {
                     Ok(part) => parts.push(part),
@@ -344,7 +358,7 @@ impl<'r> Pass<'r> {
                 (Ok((sums, found)), Some((all, all_found))) => {
                     all.absorb(sums);
                     all_found.design.absorb(&found.design);
-                    all_found.truncated.extend(found.truncated);
+                    all_found.files.absorb(found.files);
                 }
                 (Err(error), _) => {
                     if first_error.as_ref().is_none_or(|(n, _)| error.0 < *n) {
@@ -372,33 +386,42 @@ impl<'r> Pass<'r> {
         }
     }
 
+    /// Scans of samples of all sources, to begin anywhere; none where there are none.
+    fn scans(&self, columns: &[String]) -> Result<Vec<Option<Scan>>, AnalyzeError> {
+        let scans = self.sources.iter().map(|source| {
+            match self
+                .reader
+                .scan("samples", &self.scan(source, columns.to_vec()))
+            {
+                Ok(samples) => Ok(Some(samples.coded())),
+                Err(RecordError::NoTable { .. }) if self.has_ticks => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        });
+        scans.collect()
+    }
+
     fn slice(
         &self,
         (from_us, to_us): (i64, i64),
-        columns: &[String],
+        scans: &mut [Option<Scan>],
         sums: &mut Sums<'_>,
         found: &mut Found,
     ) -> Result<(), AnalyzeError> {
-        for source in &self.sources {
-            let scan = ScanOptions {
-                from_us: Some(from_us),
-                to_us: Some(to_us),
-                ..self.scan(source, columns.to_vec())
-            };
-            match self.reader.scan("samples", &scan) {
-                Ok(mut samples) => {
-                    for batch in &mut samples {
-                        sums.add(&batch?)?;
-                    }
-                    found.truncated.extend(samples.truncated().iter().cloned());
+        for (source, scan) in self.sources.iter().zip(scans) {
+            if let Some(samples) = scan {
+                samples.restart(from_us, to_us);
+                for batch in samples.by_ref() {
+                    sums.add(&batch?)?;
                 }
-                Err(RecordError::NoTable { .. }) if self.has_ticks => {}
-                Err(error) => return Err(error.into()),
+                found.files.add(samples);
             }
             if self.options.intervals {
+                let columns = TICK_COLUMNS[..2].iter().map(|c| (*c).into()).collect();
                 let scan = ScanOptions {
-                    columns: Some(TICK_COLUMNS[..2].iter().map(|c| (*c).into()).collect()),
-                    ..scan
+                    from_us: Some(from_us),
+                    to_us: Some(to_us),
+                    ..self.scan(source, columns)
                 };
                 let mut ticks = Vec::new();
                 self.ticks(&scan, |batch| {

@@ -119,8 +119,13 @@ pub struct ReportMeta {
     pub torn: u64,
     /// Rows with a part that could not be read.
     pub faulted: u64,
-    /// Files that end within a batch: being written, or the recorder was killed.
+    /// Files with more than their sums prove: being written, or the recorder was killed.
     pub truncated_files: u64,
+    /// Files without sums: somebody else wrote them, damage to them may not be seen.
+    pub unproven_files: u64,
+    /// How often a sample referred to a session, cursor or event that the recording lacks: what would come
+    /// from there is null.
+    pub unjoined: u64,
     /// A blueprint was forced on the instance, so that values may be wrong.
     pub forced: bool,
 }
@@ -155,6 +160,8 @@ impl Serialize for ReportMeta {
         map.serialize_entry("torn_share", &self.torn_share())?;
         map.serialize_entry("faulted", &self.faulted)?;
         map.serialize_entry("truncated_files", &self.truncated_files)?;
+        map.serialize_entry("unproven_files", &self.unproven_files)?;
+        map.serialize_entry("unjoined", &self.unjoined)?;
         map.serialize_entry("forced", &self.forced)?;
         map.end()
     }

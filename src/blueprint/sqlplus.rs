@@ -124,7 +124,10 @@ pub fn run(command: &str, directory: &Path) -> Result<(), SqlplusError> {
 }
 
 /// A path with a folder in it is meant from here, not from the child's directory.
-fn resolved(program: &str) -> std::io::Result<PathBuf> {
+///
+/// # Errors
+/// When there is no current directory.
+pub fn resolved(program: &str) -> std::io::Result<PathBuf> {
     if program.contains('/') {
         std::path::absolute(program)
     } else {
@@ -159,7 +162,7 @@ fn converse(child: &mut Child) -> std::io::Result<String> {
 }
 
 /// Words split at blanks; single or double quotes group. `None` when a quote stays open.
-fn words(command: &str) -> Option<Vec<String>> {
+pub fn words(command: &str) -> Option<Vec<String>> {
     let mut out: Vec<String> = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;

@@ -1,5 +1,8 @@
 //! What a user types.
 
+mod bench;
+mod cost;
+mod groups;
 mod image;
 mod report;
 
@@ -12,6 +15,14 @@ use super::record::ServiceArgs;
 use crate::record::Compression;
 use crate::sample::{Jitter, Source, TextForm};
 
+pub use bench::{BenchArgs, BenchFormat};
+pub use cost::{
+    AccountArgs, CostArgs, CostCommand, CostReportArgs, CostRules, DeadLettersCommand, DeltasArgs,
+};
+pub use groups::{
+    GroupsArgs, GroupsCommand, GroupsEvaluateArgs, GroupsImportArgs, GroupsLimitsArgs,
+    GroupsWhatIfArgs, Only, RecordingArgs,
+};
 pub use image::{CaptureArgs, ImageArgs, ImageCommand, SliceArgs};
 pub use report::{BaselineArgs, ReportArgs, ReportFormat, StackArgs};
 
@@ -50,8 +61,14 @@ pub enum Command {
     Reconcile(ReconcileArgs),
     /// Wait chains with their final blockers, idle ones too: live, over an image or a recording
     Chains(ChainsArgs),
+    /// Consumer groups by the Resource Manager's own rules: which rule wins, what changed rules would move, which limits calls would pass
+    Groups(Box<GroupsArgs>),
+    /// What sessions consumed by their counters, whose that is, and what it costs
+    Cost(Box<CostArgs>),
     /// Capture memory into a file, to be read by every verb with --image; show one, cut parts out of one
     Image(ImageArgs),
+    /// The sampler against SQL polling on this host: what each costs, how long each takes, what each sees
+    Bench(BenchArgs),
 }
 
 /// Ways to print.

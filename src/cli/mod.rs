@@ -8,17 +8,20 @@
 //! Callers: `main.rs`.
 
 pub mod args;
+mod bench;
 mod blueprint;
 mod brief;
 mod calibrate;
 mod chains;
 mod columns;
+mod cost;
 mod discover;
 mod doctor;
 mod dump;
 mod exit;
 mod explain;
 mod filter;
+mod groups;
 mod html;
 mod image;
 mod import;
@@ -89,6 +92,9 @@ fn run(args: &args::Args) -> Result<Exit, Failure> {
         args::Command::Report(a) => report::run(a),
         args::Command::Reconcile(a) => reconcile::run(a),
         args::Command::Chains(a) => chains::run(a),
+        args::Command::Groups(a) => groups::run(a),
+        args::Command::Cost(a) => cost::run(a),
         args::Command::Image(a) => image::run(a, args.quiet),
+        args::Command::Bench(a) => bench::run(a),
     }
 }

@@ -12,6 +12,7 @@ pub fn check(command: &Command) -> Result<(), Failure> {
     let (image, asked) = match command {
         Command::Dump(a) => (&a.source.image, a.watch.map(|_| "dump --watch")),
         Command::Reconcile(a) => (&a.source.image, a.twice.map(|_| "reconcile --twice")),
+        Command::Bench(a) => (&a.source.image, Some("bench")),
         Command::Record(RecordCommand::Sample(a)) => (&a.source.image, Some("record")),
         _ => return Ok(()),
     };

@@ -27,6 +27,7 @@ mod procfs;
 mod readable;
 mod scan;
 mod segments;
+mod spent;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -45,4 +46,5 @@ pub use self::orphans::{Orphan, OrphanFiles};
 pub use self::processes::{OsFact, OsProcess, OsProcesses};
 pub use self::procfs::ProcRoot;
 pub use self::scan::{Survey, scan, survey};
+pub use self::spent::{command_line, family, own_cpu_ns, process_cpu_ns, thread_cpu_ns};
 pub use self::watch::{Gone, Watch};

@@ -2,7 +2,7 @@
 
 /// A pattern, parsed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Pattern(Vec<Piece>);
+pub struct Pattern(Vec<Piece>);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Piece {
@@ -12,8 +12,11 @@ enum Piece {
 }
 
 impl Pattern {
+    /// Reads a pattern, where `escape` makes the next `%`, `_` or escape stand for itself.
+    ///
+    /// # Errors
     /// `Err` names the character after an escape that may not be there (none: the end).
-    pub(super) fn parse(text: &str, escape: Option<char>) -> Result<Pattern, Option<char>> {
+    pub fn parse(text: &str, escape: Option<char>) -> Result<Pattern, Option<char>> {
         let mut pieces = Vec::new();
         let mut chars = text.chars();
         while let Some(c) = chars.next() {
@@ -37,7 +40,7 @@ impl Pattern {
 
     /// Whether the whole text matches. Goes back only to the last `%`: time is at most the product
     /// of both lengths.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub fn matches(&self, text: &str) -> bool {
         let (mut rest, mut piece) = (text.chars(), 0);
         let mut again = None;
         loop {

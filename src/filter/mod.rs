@@ -20,7 +20,8 @@
 //!
 //! Words of the language and names of columns may be in upper or lower case; texts are compared as
 //! they are. `''` is an empty text, not null. `#` in a name is `_no` (`serial#`). Times are RFC 3339,
-//! or `YYYY-MM-DD HH:MM:SS` in UTC. There is no arithmetic and there are no functions.
+//! or `YYYY-MM-DD HH:MM:SS` in UTC. There is no arithmetic. Functions of a condition exist only for
+//! whoever asks for them ([`Expr::parse_with`]: `count(sql_id IS NULL) > 5`).
 //!
 //! Not for: reading rows, or knowing what columns mean. Callers: whoever has rows: `analyze`,
 //! `record`, `cli`.
@@ -37,7 +38,8 @@ mod value;
 
 pub use bind::{Bound, Kind};
 pub use error::FilterError;
-pub use parse::Expr;
+pub use like::Pattern;
+pub use parse::{Call, Expr};
 pub use test::{Test, Truth};
 pub use value::Value;
 

@@ -12,6 +12,19 @@ const DEEPEST: usize = 64;
 pub struct Expr {
     pub(super) text: String,
     pub(super) root: Node,
+    calls: Vec<Call>,
+}
+
+/// A function of a condition, `count(event = 'x')`: whoever parses knows what it means, and gives its
+/// value as that of the column [`Call::name`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Call {
+    /// The whole as it is written.
+    pub name: String,
+    /// The function, lower case.
+    pub function: String,
+    /// What stands in the brackets, if anything.
+    pub condition: Option<Expr>,
 }
 
 /// A part of a condition.
@@ -79,8 +92,18 @@ impl Expr {
     /// # Errors
     /// [`FilterError`] with the place.
     pub fn parse(text: &str) -> Result<Expr, FilterError> {
+        Expr::parse_with(text, &[])
+    }
+
+    /// Parses a condition in which these functions of a condition may stand where columns do.
+    ///
+    /// # Errors
+    /// [`FilterError`] with the place.
+    pub fn parse_with(text: &str, functions: &[&str]) -> Result<Expr, FilterError> {
         let mut parser = Parser {
             text,
+            functions,
+            calls: Vec::new(),
             tokens: tokens(text)?,
             next: 0,
             depth: 0,
@@ -90,10 +113,16 @@ impl Expr {
             Token::End => Ok(Expr {
                 text: text.to_owned(),
                 root,
+                calls: parser.calls,
             }),
             Token::Close => Err(parser.error("there is no ( to this )")),
             _ => Err(parser.error("AND, OR or the end is expected here")),
         }
+    }
+
+    /// The functions called, in their order.
+    pub fn calls(&self) -> &[Call] {
+        &self.calls
     }
 
     /// The columns named, each once, in their order.
@@ -125,6 +154,8 @@ impl Node {
 
 struct Parser<'t> {
     text: &'t str,
+    functions: &'t [&'t str],
+    calls: Vec<Call>,
     tokens: Vec<(usize, Token)>,
     next: usize,
     depth: usize,
@@ -284,6 +315,35 @@ impl Parser<'_> {
         })
     }
 
+    /// A function and its brackets; inside no other function may stand.
+    fn call(&mut self, at: usize, function: &str) -> Result<String, FilterError> {
+        self.next += 1;
+        if !self.token(&Token::Open) {
+            return Err(self.error(format!("( is expected after {function}")));
+        }
+        let functions = std::mem::take(&mut self.functions);
+        let root = match self.peek() {
+            Token::Close => None,
+            _ => Some(self.or()?),
+        };
+        self.functions = functions;
+        let end = self.at();
+        if !self.token(&Token::Close) {
+            return Err(self.error("AND, OR or ) is expected here"));
+        }
+        let name = self.text.get(at..=end).unwrap_or(function).to_owned();
+        self.calls.push(Call {
+            name: name.clone(),
+            function: function.to_owned(),
+            condition: root.map(|root| Expr {
+                text: self.text.to_owned(),
+                root,
+                calls: Vec::new(),
+            }),
+        });
+        Ok(name)
+    }
+
     fn operand(&mut self) -> Result<Operand, FilterError> {
         let at = self.at();
         let what = match self.peek().clone() {
@@ -304,6 +364,12 @@ impl Parser<'_> {
                 word if WORDS.contains(&word) => {
                     let message = "a column or a value is expected here";
                     return Err(self.error(message));
+                }
+                word if self.functions.contains(&word) => {
+                    return Ok(Operand {
+                        at,
+                        what: What::Column(self.call(at, word)?),
+                    });
                 }
                 word => What::Column(column_name(word)),
             },

@@ -11,7 +11,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 
 use super::error::RecordError;
-use super::layout::{self, CLOSED, HOT, Part};
+use super::layout::{self, Part};
 use super::meta::{DirLock, Recording, RecordingMeta, sync_dir};
 use super::recorder::{Recorder, Summary};
 
@@ -94,17 +94,18 @@ fn move_in(dir: &Path, table: &str, part: &Part) -> Result<(), RecordError> {
     let partition = partition.ok_or_else(odd)?;
     fs::create_dir_all(&partition).map_err(|e| RecordError::io(&partition, e))?;
     let start = &part.name.0;
-    let taken = |number: &u32| {
-        [HOT, CLOSED].iter().any(|kind| {
-            partition
-                .join(layout::part_name(start, *number, kind))
-                .exists()
-        })
-    };
+    let hour = (part.host.as_str(), part.instance.as_str(), part.hour_us);
+    let there = layout::parts_of_hour(dir, table, hour)?;
+    let taken = |number: &u32| there.iter().any(|p| p.name == (start.clone(), *number));
     let number = (0..u32::MAX)
         .find(|number| !taken(number))
         .ok_or_else(odd)?;
-    let target = partition.join(layout::part_name(start, number, CLOSED));
+    // what was staged was closed by this program
+    let sum = part.sum.ok_or_else(|| {
+        let detail = "a name with the sum of its footer expected (part-….<8 digits>.parquet)";
+        RecordError::damaged(&part.path, 0, detail)
+    })?;
+    let target = partition.join(layout::closed_name(start, number, sum));
     fs::rename(&part.path, &target).map_err(|e| RecordError::io(&target, e))?;
     sync_dir(&partition)
 }

@@ -16,8 +16,10 @@ use super::encodings::{ROW_GROUP_ROWS, properties};
 use super::error::RecordError;
 use super::hot::joined;
 use super::hot_read::HotReader;
-use super::layout::{self, CLOSED, HOT};
+use super::hot_sums::{remove_hot, rename_hot, sums_path};
+use super::layout::{self, HOT};
 use super::meta::{DirLock, META_FILE, sync_dir};
+use super::proof::SummingFile;
 use super::source::reordered;
 
 /// The column by which rows of a row group are sorted.
@@ -46,8 +48,8 @@ pub struct RecoverReport {
     pub rows: u64,
     /// Files that ended within a batch; all complete batches before are kept.
     pub truncated: Vec<PathBuf>,
-    /// Files with a batch that isn't valid: what came before is kept as Parquet, and the file
-    /// itself is kept under the name given here.
+    /// Files with bytes that aren't proven: what came before is kept as Parquet, and the file
+    /// itself is kept under the name given here, with its sums.
     pub damaged: Vec<PathBuf>,
 }
 
@@ -57,7 +59,10 @@ pub(super) struct ClosedFile {
     /// Bytes of the Parquet file, 0 if there were no rows and so no file.
     pub(super) bytes: u64,
     pub(super) truncated: bool,
-    pub(super) damaged: bool,
+    /// Why the hot file was kept beside, if it was.
+    pub(super) damaged: Option<RecordError>,
+    /// The Parquet file.
+    path: Option<PathBuf>,
 }
 
 /// Closes all hot files that a crash left in the recording `dir`, and removes its half-written
@@ -76,14 +81,12 @@ pub fn recover(dir: &Path) -> Result<RecoverReport, RecordError> {
     let mut report = RecoverReport::default();
     for path in left_open(dir)? {
         let closed = close_file(&path, Compression::default())?;
-        if closed.bytes > 0 {
-            report.closed.push(path.with_extension(CLOSED));
-        }
+        report.closed.extend(closed.path);
         report.rows += closed.rows;
         if closed.truncated {
             report.truncated.push(path.clone());
         }
-        if closed.damaged {
+        if closed.damaged.is_some() {
             report.damaged.push(damaged_name(&path));
         }
     }
@@ -98,11 +101,21 @@ pub(super) fn left_open(dir: &Path) -> Result<Vec<PathBuf>, RecordError> {
     }
     let mut left = Vec::new();
     for path in layout::files_ending(dir, &format!(".{HOT}"))? {
-        if path.with_extension(CLOSED).exists() {
+        if layout::closed_form(&path)?.is_some() {
             // the crash came between the last two steps of closing
-            remove(&path)?;
+            remove_hot(&path)?;
         } else {
             left.push(path);
+        }
+    }
+    for sums in layout::files_ending(dir, &format!(".{HOT}.sums"))? {
+        // the crash came while the hot file was being removed, or renamed
+        let hot = sums.with_extension("");
+        let kept = damaged_name(&hot);
+        if kept.exists() && !hot.exists() && !sums_path(&kept).exists() {
+            fs::rename(&sums, sums_path(&kept)).map_err(|e| RecordError::io(&sums, e))?;
+        } else if !hot.exists() {
+            remove(&sums)?;
         }
     }
     left.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
@@ -115,54 +128,63 @@ pub(super) fn close_file(path: &Path, compression: Compression) -> Result<Closed
         rows: 0,
         bytes: 0,
         truncated: false,
-        damaged: false,
+        damaged: None,
+        path: None,
     };
+    let mut footer_sum = 0;
     let temp = path.with_extension(&TEMP_SUFFIX[1..]);
     match HotReader::open(path) {
+        Ok(reader) if !reader.proven() => {
+            let why = "it has no sums beside it, so nothing of it is proven";
+            closed.damaged = Some(RecordError::damaged(path, 0, why));
+        }
         Ok(mut reader) => {
             let written = convert(&mut reader, &temp, compression, &mut closed);
-            if let Err(error) = written {
-                let _ = fs::remove_file(&temp);
-                return Err(error);
+            match written {
+                Ok(sum) => footer_sum = sum,
+                Err(error) => {
+                    let _ = fs::remove_file(&temp);
+                    return Err(error);
+                }
             }
             closed.truncated = reader.truncated();
         }
-        Err(RecordError::Damaged { .. }) => closed.damaged = true,
+        Err(error @ RecordError::Damaged { .. }) => closed.damaged = Some(error),
         Err(error) => return Err(error),
     }
     if closed.rows > 0 {
-        let target = path.with_extension(CLOSED);
+        let target = layout::closed_path(path, footer_sum);
         fs::rename(&temp, &target).map_err(|e| RecordError::io(&target, e))?;
+        closed.path = Some(target);
     }
     if let Some(parent) = path.parent() {
         sync_dir(parent)?;
     }
-    if closed.damaged {
-        let kept = damaged_name(path);
-        fs::rename(path, &kept).map_err(|e| RecordError::io(&kept, e))?;
-    } else {
-        remove(path)?;
+    match closed.damaged {
+        Some(_) => rename_hot(path, &damaged_name(path))?,
+        None => remove_hot(path)?,
     }
     Ok(closed)
 }
 
+/// Writes the rows of `reader` to the Parquet file `temp`, and gives the sum of its footer.
 fn convert(
     reader: &mut HotReader,
     temp: &Path,
     compression: Compression,
     closed: &mut ClosedFile,
-) -> Result<(), RecordError> {
+) -> Result<u32, RecordError> {
     let Some(schema) = reader.schema() else {
-        return Ok(());
+        return Ok(0);
     };
-    let mut writer: Option<ArrowWriter<File>> = None;
+    let mut writer: Option<ArrowWriter<SummingFile>> = None;
     let mut groups = Groups::of(&schema);
     loop {
         let batch = match reader.next_batch() {
             Ok(Some(batch)) if batch.num_rows() == 0 => continue,
             Ok(batch) => batch,
-            Err(RecordError::Damaged { .. }) => {
-                closed.damaged = true;
+            Err(error @ RecordError::Damaged { .. }) => {
+                closed.damaged = Some(error);
                 None
             }
             Err(error) => return Err(error),
@@ -177,6 +199,7 @@ fn convert(
                 None => {
                     let file = File::create(temp).map_err(|e| RecordError::io(temp, e))?;
                     let properties = properties(&schema, compression);
+                    let file = SummingFile::new(file);
                     let made = ArrowWriter::try_new(file, schema.clone(), Some(properties));
                     writer.insert(made.map_err(|e| parquet_error(temp, e))?)
                 }
@@ -191,13 +214,18 @@ fn convert(
             break;
         }
     }
-    if let Some(mut writer) = writer {
-        writer.finish().map_err(|e| parquet_error(temp, e))?;
-        let file = writer.inner();
-        let durable = file.sync_all().and_then(|()| file.metadata());
-        closed.bytes = durable.map_err(|e| RecordError::io(temp, e))?.len();
-    }
-    Ok(())
+    let Some(mut writer) = writer else {
+        return Ok(0);
+    };
+    writer.flush().map_err(|e| parquet_error(temp, e))?;
+    writer.sync().map_err(|e| RecordError::io(temp, e))?;
+    let sums = writer.inner_mut().end_blocks();
+    writer.append_key_value_metadata(sums);
+    writer.finish().map_err(|e| parquet_error(temp, e))?;
+    let file = writer.inner().file();
+    let durable = file.sync_all().and_then(|()| file.metadata());
+    closed.bytes = durable.map_err(|e| RecordError::io(temp, e))?.len();
+    Ok(writer.inner().footer_sum())
 }
 
 /// Narrow samples are stored session by session within a row group: what changes slowly in a session

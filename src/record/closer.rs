@@ -34,10 +34,12 @@ pub enum Note {
         /// It is tried again: only room is missing.
         again: bool,
     },
-    /// A hot file ended in damage: what came before was closed, the file itself is kept beside.
+    /// A hot file isn't proven to its end: what came before was closed, the file itself is kept beside.
     Damaged {
         /// The file.
         path: PathBuf,
+        /// Where and why.
+        why: String,
     },
     /// Retention removed an hour.
     Removed(Removed),
@@ -186,8 +188,9 @@ impl Work {
             Err(error) => return self.leave(path, earlier, &error),
         };
         let files = u64::from(closed.bytes > 0);
-        if closed.damaged {
-            self.say(Note::Damaged { path });
+        if let Some(why) = closed.damaged {
+            let why = why.to_string();
+            self.say(Note::Damaged { path, why });
         }
         if earlier {
             self.summary.earlier_files += files;

@@ -2,15 +2,17 @@
 
 use std::fs;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
+use super::hot_sums::sums_path;
 use super::testing::*;
 use super::tests::{abandon, files, record, sample};
 use super::*;
 
-#[test]
-fn cut_at_every_byte_all_complete_batches_read_back() {
-    let temp = tempfile::tempdir().unwrap();
-    let (dir, cut) = (temp.path().join("a"), temp.path().join("cut"));
+/// A hot file as a kill leaves it, in `TEMP/cut`: its four ticks, and after each flush the lengths of
+/// the file and of its sums.
+fn four_flushes(temp: &Path) -> (Vec<Vec<Sample>>, Vec<(u64, u64)>) {
+    let (dir, cut) = (temp.join("a"), temp.join("cut"));
     let ticks: Vec<Vec<Sample>> = (0..4)
         .map(|t| {
             (0..3)
@@ -19,57 +21,162 @@ fn cut_at_every_byte_all_complete_batches_read_back() {
         })
         .collect();
     let mut recorder = Recorder::create(&dir, meta()).unwrap();
-    let mut ends = vec![0u64];
+    let mut ends = vec![(0, 0)];
+    let length = |path: &Path| fs::metadata(path).unwrap().len();
     for tick in &ticks {
         recorder.write("samples", &samples(tick)).unwrap();
         recorder.flush().unwrap();
-        ends.push(fs::metadata(&files(&dir, ".arrows")[0]).unwrap().len());
+        let hot = files(&dir, ".arrows").remove(0);
+        ends.push((length(&hot), length(&sums_path(&hot))));
     }
     abandon(recorder, &dir, &cut);
+    (ticks, ends)
+}
+
+/// All rows up to the end or the first error, and what that was.
+fn rows_and_error(dir: &Path) -> (Vec<Sample>, Option<RecordError>, bool) {
+    let reader = Reader::open(dir).unwrap();
+    let mut scan = match reader.scan("samples", &ScanOptions::default()) {
+        Ok(scan) => scan,
+        Err(error) => return (Vec::new(), Some(error), false),
+    };
+    let mut rows = Vec::new();
+    for batch in &mut scan {
+        match batch {
+            Ok(batch) => rows.extend(rows_of(&batch)),
+            Err(error) => return (rows, Some(error), false),
+        }
+    }
+    let truncated = !scan.truncated().is_empty();
+    (rows, None, truncated)
+}
+
+/// What one stretch of the data and its sum are for, at any byte: the stretches before are answered.
+#[test]
+fn cut_at_every_byte() {
+    let temp = tempfile::tempdir().unwrap();
+    let (ticks, ends) = four_flushes(temp.path());
+    let cut = temp.path().join("cut");
     let hot = files(&cut, ".arrows").remove(0);
     let whole = fs::read(&hot).unwrap();
-    assert_eq!(whole.len() as u64, *ends.last().unwrap());
-    for length in (0..=whole.len()).rev() {
+    assert_eq!(whole.len() as u64, ends[4].0);
+    for length in (0..whole.len() as u64).rev() {
         let file = fs::File::options().write(true).open(&hot).unwrap();
-        file.set_len(length as u64).unwrap();
-        let complete = ends.iter().filter(|end| **end <= length as u64).count() - 1;
-        let expected = ticks[..complete].concat();
-        let reader = Reader::open(&cut).unwrap();
-        match reader.scan("samples", &ScanOptions::default()) {
-            Ok(mut scan) => {
-                let rows: Vec<Sample> = scan
-                    .by_ref()
-                    .flat_map(|batch| rows_of(&batch.unwrap()))
-                    .collect();
-                assert_eq!(rows, expected, "cut at {length}");
-                let at_batch = ends.contains(&(length as u64));
-                assert!(at_batch <= scan.truncated().is_empty(), "cut at {length}");
-            }
-            Err(error) => {
-                assert_eq!(complete, 0, "cut at {length}: {error}");
-                assert_eq!(error.kind(), RecordErrorKind::NotFound, "cut at {length}");
-            }
-        }
-    }
-    // Closing what is left gives the same rows.
-    for length in [
-        1,
-        ends[1] as usize - 1,
-        ends[2] as usize + 9,
-        ends[3] as usize + 900,
-    ] {
-        fs::write(&hot, &whole[..length]).unwrap();
-        let complete = ends.iter().filter(|end| **end <= length as u64).count() - 1;
-        let report = recover(&cut).unwrap();
-        assert_eq!(report.truncated, vec![hot.clone()], "cut at {length}");
-        assert_eq!(report.rows, 3 * complete as u64);
-        assert!(!hot.exists());
+        file.set_len(length).unwrap();
+        let complete = ends.iter().filter(|end| end.0 <= length).count() - 1;
+        let (rows, error, _) = rows_and_error(&cut);
+        let error = error.unwrap();
         if complete > 0 {
-            let rows = read_samples(&cut, &ScanOptions::default());
-            assert_eq!(rows, ticks[..complete].concat());
-            fs::remove_file(hot.with_extension("parquet")).unwrap();
+            assert_eq!(rows, ticks[..complete].concat(), "cut at {length}");
+        }
+        assert_eq!(error.kind(), RecordErrorKind::Damaged, "cut at {length}");
+        let there = format!("damaged at byte {length}: ");
+        assert!(error.to_string().contains(&there), "{error}");
+    }
+    // a kill while the third tick was written: without its sum
+    for (length, sums) in [(ends[2].0 + 9, ends[2].1), (ends[3].0, ends[2].1 + 7)] {
+        fs::write(&hot, &whole[..length as usize]).unwrap();
+        let file = fs::File::options().write(true).open(sums_path(&hot));
+        let file = file.unwrap();
+        file.set_len(sums).unwrap();
+        let (rows, error, truncated) = rows_and_error(&cut);
+        assert!(error.is_none() && truncated, "{error:?}");
+        assert_eq!(rows, ticks[..2].concat());
+    }
+}
+
+#[test]
+fn sums_cut_at_every_byte() {
+    let temp = tempfile::tempdir().unwrap();
+    let (ticks, ends) = four_flushes(temp.path());
+    let cut = temp.path().join("cut");
+    let hot = files(&cut, ".arrows").remove(0);
+    for length in (0..ends[4].1).rev() {
+        let file = fs::File::options().write(true).open(sums_path(&hot));
+        let file = file.unwrap();
+        file.set_len(length).unwrap();
+        let complete = ends.iter().filter(|end| end.1 <= length).count() - 1;
+        let (rows, error, truncated) = rows_and_error(&cut);
+        if complete > 0 {
+            assert_eq!(rows, ticks[..complete].concat(), "cut at {length}");
+        }
+        // one flush may have been under way, more can't
+        let said = error.map(|e| e.kind());
+        match complete {
+            3 => assert_eq!((said, truncated), (None, true)),
+            _ => assert_eq!(said, Some(RecordErrorKind::Damaged), "cut at {length}"),
         }
     }
+}
+
+/// What is closed after a kill or damage: what is proven; the rest is kept beside unless it is only
+/// what a flush didn't complete.
+#[test]
+fn closing_takes_what_is_proven_and_loses_nothing() {
+    // each: bytes of the file, bytes of its sums, ticks that are proven, kept beside
+    let temp = tempfile::tempdir().unwrap();
+    let (ticks, ends) = four_flushes(temp.path());
+    let whole = ends[4];
+    let cases = [
+        (ends[2].0 + 9, ends[2].1, 2, false),
+        (ends[3].0, ends[3].1, 3, false),
+        (ends[3].0, ends[2].1 + 5, 2, false),
+        (whole.0, ends[1].1, 1, true),
+        (ends[3].0 + 9, whole.1, 3, true),
+        (ends[1].0 - 1, whole.1, 0, true),
+        (whole.0, 0, 0, true),
+        (0, 0, 0, false),
+    ];
+    let hot = files(&temp.path().join("cut"), ".arrows").remove(0);
+    let (data, sums) = (fs::read(&hot).unwrap(), fs::read(sums_path(&hot)).unwrap());
+    for (data_length, sums_length, proven, kept) in cases {
+        let case = format!("{data_length} {sums_length}");
+        let _ = fs::remove_dir_all(hot.parent().unwrap());
+        fs::create_dir_all(hot.parent().unwrap()).unwrap();
+        fs::write(&hot, &data[..data_length as usize]).unwrap();
+        fs::write(sums_path(&hot), &sums[..sums_length as usize]).unwrap();
+        let report = recover(&temp.path().join("cut")).unwrap();
+        assert_eq!(report.rows, 3 * proven as u64, "{case}");
+        let rows = read_samples(&temp.path().join("cut"), &ScanOptions::default());
+        assert_eq!(rows, ticks[..proven].concat(), "{case}");
+        assert!(!hot.exists() && !sums_path(&hot).exists());
+        let beside = hot.with_extension("arrows.damaged");
+        assert_eq!(report.damaged, Vec::from_iter(kept.then(|| beside.clone())));
+        if kept {
+            assert_eq!(fs::read(&beside).unwrap(), data[..data_length as usize]);
+            let sums_beside = fs::read(sums_path(&beside)).unwrap();
+            assert_eq!(sums_beside, sums[..sums_length as usize], "{case}");
+        }
+    }
+    // without its sums nothing of it is proven
+    fs::write(&hot, &data).unwrap();
+    assert_eq!(recover(&temp.path().join("cut")).unwrap().damaged.len(), 1);
+}
+
+#[test]
+fn files_without_sums_are_read_and_told() {
+    let temp = tempfile::tempdir().unwrap();
+    let (ticks, _) = four_flushes(temp.path());
+    let dir = temp.path().join("cut");
+    let unproven = || {
+        let reader = Reader::open(&dir).unwrap();
+        let mut scan = reader.scan("samples", &ScanOptions::default()).unwrap();
+        let rows: Vec<Sample> = (&mut scan).flat_map(|b| rows_of(&b.unwrap())).collect();
+        assert_eq!(rows, ticks.concat());
+        scan.unproven().to_vec()
+    };
+    assert!(unproven().is_empty());
+    let hot = files(&dir, ".arrows").remove(0);
+    let sums = fs::read(sums_path(&hot)).unwrap();
+    fs::remove_file(sums_path(&hot)).unwrap();
+    assert_eq!(unproven(), std::slice::from_ref(&hot));
+    fs::write(sums_path(&hot), sums).unwrap();
+    recover(&dir).unwrap();
+    let closed = files(&dir, ".parquet").remove(0);
+    assert!(unproven().is_empty());
+    let renamed = hot.with_extension("parquet");
+    fs::rename(closed, &renamed).unwrap();
+    assert_eq!(unproven(), [renamed]);
 }
 
 /// Flips bits and cuts: never a panic, and never more rows than were written.

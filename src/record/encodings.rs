@@ -50,6 +50,8 @@ pub(super) fn properties(schema: &Schema, compression: Compression) -> WriterPro
         .set_compression(codec)
         .set_max_row_group_row_count((!narrow).then_some(ROW_GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::Chunk)
+        // useless without statistics of pages, and nothing may stand between what is summed and the footer
+        .set_offset_index_disabled(true)
         .set_key_value_metadata(Some(pairs));
     let entropy = compression == Compression::Brotli;
     for field in schema.fields() {

@@ -111,6 +111,11 @@ impl RecordError {
         }
     }
 
+    /// Whether there is no such file any more.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self, RecordError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+
     pub(super) fn io(path: &Path, source: std::io::Error) -> RecordError {
         let full = matches!(
             source.kind(),

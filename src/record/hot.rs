@@ -17,6 +17,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::writer::{DictionaryHandling, IpcWriteOptions, StreamWriter};
 
 use super::error::RecordError;
+use super::hot_sums::HotSums;
 
 /// Whether `data_type` can be a column of a recorded table: flat, and text only as `Utf8` or
 /// `Dictionary(Int32, Utf8)`.
@@ -103,12 +104,13 @@ pub(super) fn joined(data_type: &DataType, pieces: &[&ArrayRef]) -> Result<Array
     }
 }
 
-/// A hot file being written. Its length on disk only ever ends at a whole batch as far as this
-/// process can help it: a write that fails half-way is cut off again and kept for the next try.
+/// A hot file being written, and its sums. Its length on disk only ever ends at a whole batch as far as
+/// this process can help it: a write that fails half-way is cut off again and kept for the next try.
 pub(super) struct HotFile {
     pub(super) path: PathBuf,
     pub(super) rows: u64,
     file: File,
+    sums: HotSums,
     good_bytes: u64,
     ended: bool,
     writer: StreamWriter<Vec<u8>>,
@@ -124,6 +126,7 @@ impl HotFile {
         schema: SchemaRef,
         stamp: Vec<(String, String)>,
     ) -> Result<HotFile, RecordError> {
+        let sums = HotSums::create(&path)?;
         let options =
             IpcWriteOptions::default().with_dictionary_handling(DictionaryHandling::Delta);
         let stamped = schema
@@ -144,6 +147,7 @@ impl HotFile {
             path,
             rows: 0,
             file,
+            sums,
             good_bytes: 0,
             ended: false,
             writer,
@@ -163,7 +167,8 @@ impl HotFile {
         used.map(|d| 2 * d.bytes + 64 * d.texts.len()).sum()
     }
 
-    /// Encodes all rows of `batches` (of this file's schema) as one batch, not yet on disk.
+    /// Encodes all rows of `batches` (of this file's schema) as one batch, not yet on disk. Flush it
+    /// before the next one: more than one batch without a sum is taken for damage.
     pub(super) fn append(&mut self, batches: &[RecordBatch]) -> Result<(), RecordError> {
         let result = self.merge(batches).and_then(|batch| {
             self.writer.write(&batch)?;
@@ -191,8 +196,8 @@ impl HotFile {
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
     }
 
-    /// Hands everything encoded to the operating system. After an error nothing is lost: the file
-    /// ends where it ended before, and the next call tries again.
+    /// Hands everything encoded to the operating system, then its sum. After an error nothing is lost:
+    /// the file ends where it ended before, and the next call tries again.
     pub(super) fn flush(&mut self) -> Result<(), RecordError> {
         let bytes = self.writer.get_mut();
         if bytes.is_empty() {
@@ -201,11 +206,13 @@ impl HotFile {
         let written = self
             .file
             .seek(SeekFrom::Start(self.good_bytes))
-            .and_then(|_| self.file.write_all(bytes));
+            .and_then(|_| self.file.write_all(bytes))
+            .map_err(|e| RecordError::io(&self.path, e))
+            .and_then(|()| self.sums.add(self.good_bytes, bytes));
         if let Err(error) = written {
             // If even this fails, the next try writes over what is there.
             let _ = self.file.set_len(self.good_bytes);
-            return Err(RecordError::io(&self.path, error));
+            return Err(error);
         }
         self.good_bytes += bytes.len() as u64;
         bytes.clear();
@@ -228,7 +235,8 @@ impl HotFile {
         self.flush()?;
         self.file
             .sync_all()
-            .map_err(|e| RecordError::io(&self.path, e))
+            .map_err(|e| RecordError::io(&self.path, e))?;
+        self.sums.sync()
     }
 }
 

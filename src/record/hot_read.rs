@@ -1,11 +1,13 @@
 //! Reading a hot file back, whoever is writing it and wherever it ends.
 //!
-//! For: the complete batches of an Arrow IPC stream whose every length and offset is checked
-//! against the file before it is used. Not for: writing. Callers: `close`, `reader`.
+//! For: the batches of an Arrow IPC stream that are proven by their sums (`hot_sums`), or, of a stream
+//! that came without sums, those that are complete. Every length and offset is checked before it is
+//! used. Not for: writing. Callers: `close`, `source`.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ use arrow::ipc::{MessageHeader, RecordBatch as IpcBatch, root_as_message};
 
 use super::error::RecordError;
 use super::hot::storable;
+use super::hot_sums::{Proof, Stretch, sums_path};
+use super::proof::disagreement;
 
 const CONTINUATION: [u8; 4] = [0xFF; 4];
 /// Far above the metadata of any batch of a few hundred flat columns.
@@ -30,15 +34,24 @@ struct Message {
     metadata: std::ops::Range<usize>,
 }
 
-/// Reads the complete batches of a hot file, whoever is writing it and wherever it ends.
+/// Reads the proven batches of a hot file, whoever is writing it and wherever it ends.
 ///
-/// An incomplete last message is no error: it sets [`HotReader::truncated`]. A message that is
-/// complete but not valid is [`RecordError::Damaged`].
+/// What was being written at the end is no error: it sets [`HotReader::truncated`]. What has a sum that
+/// isn't right, or is complete but not valid, is [`RecordError::Damaged`], after all that comes before.
 pub(super) struct HotReader {
     path: PathBuf,
     file: File,
     offset: u64,
+    /// Where what can be read ends: with sums, what they prove.
     end: u64,
+    /// `None`: it came without sums.
+    stretches: Option<Vec<Stretch>>,
+    /// The stretch being read.
+    proven: Option<(Stretch, Vec<u8>)>,
+    /// What is wrong behind the end.
+    fault: Option<RecordError>,
+    /// Something is behind the end.
+    more: bool,
     schema: Option<SchemaRef>,
     dictionaries: HashMap<i64, ArrayRef>,
     done: bool,
@@ -48,13 +61,22 @@ pub(super) struct HotReader {
 impl HotReader {
     /// Opens the file and reads its schema. `schema()` is `None` if the file ends before that.
     pub(super) fn open(path: &Path) -> Result<HotReader, RecordError> {
-        let file = File::open(path).map_err(|e| RecordError::io(path, e))?;
-        let end = file.metadata().map_err(|e| RecordError::io(path, e))?.len();
+        let Extent {
+            file,
+            end,
+            stretches,
+            fault,
+            more,
+        } = Extent::of(path)?;
         let mut reader = HotReader {
             path: path.to_path_buf(),
             file,
             offset: 0,
             end,
+            stretches,
+            proven: None,
+            fault,
+            more,
             schema: None,
             dictionaries: HashMap::new(),
             done: false,
@@ -79,12 +101,22 @@ impl HotReader {
         self.schema.clone()
     }
 
-    /// Whether the file ends within a message (known when all batches are read).
+    /// Where what is proven ends; without sums, the file.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Whether there are sums that prove what is read.
+    pub(super) fn proven(&self) -> bool {
+        self.stretches.is_some()
+    }
+
+    /// Whether something is behind what is proven or complete (known when all batches are read).
     pub(super) fn truncated(&self) -> bool {
         self.truncated
     }
 
-    /// The next complete batch.
+    /// The next batch.
     pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, RecordError> {
         while let Some(message) = self.next_message()? {
             if let Some(batch) = self.decode(&message)? {
@@ -98,7 +130,8 @@ impl HotReader {
     fn next_message(&mut self) -> Result<Option<Message>, RecordError> {
         if self.done || self.offset == self.end {
             self.done = true;
-            return Ok(None);
+            self.truncated |= self.more;
+            return self.fault.take().map_or(Ok(None), Err);
         }
         let mut prefix = [0u8; 8];
         if !self.read_at(self.offset, &mut prefix)? {
@@ -145,6 +178,16 @@ impl HotReader {
 
     /// Fills `out` from the file; `false` if it ends before (it may have been cut meanwhile).
     fn read_at(&mut self, offset: u64, out: &mut [u8]) -> Result<bool, RecordError> {
+        if self.stretches.is_some() {
+            let stretch = self.stretch_at(offset)?;
+            let from = offset.saturating_sub(stretch.0.offset) as usize;
+            let bytes = stretch.1.get(from..from.saturating_add(out.len()));
+            let Some(bytes) = bytes else {
+                return Err(self.damaged("a message goes on behind what was written with it"));
+            };
+            out.copy_from_slice(bytes);
+            return Ok(true);
+        }
         let read = self
             .file
             .seek(SeekFrom::Start(offset))
@@ -157,6 +200,33 @@ impl HotReader {
             }
             Err(error) => Err(RecordError::io(&self.path, error)),
         }
+    }
+
+    /// The stretch that holds `offset`, proven.
+    fn stretch_at(&mut self, offset: u64) -> Result<&(Stretch, Vec<u8>), RecordError> {
+        let holds = |s: &Stretch| s.offset <= offset && offset < s.end();
+        let kept = self.proven.take().filter(|(stretch, _)| holds(stretch));
+        let proven = match kept {
+            Some(kept) => kept,
+            None => {
+                let all = self.stretches.as_deref().unwrap_or_default();
+                let at = all.partition_point(|stretch| stretch.end() <= offset);
+                let Some(stretch) = all.get(at).copied() else {
+                    return Err(self.damaged("a message begins behind what is proven"));
+                };
+                let mut bytes = vec![0u8; stretch.bytes as usize];
+                let read = self.file.read_exact_at(&mut bytes, stretch.offset);
+                read.map_err(|e| RecordError::io(&self.path, e))?;
+                let found = crc32fast::hash(&bytes);
+                if found != stretch.sum {
+                    self.done = true;
+                    let detail = disagreement("bytes", bytes.len(), stretch.sum, found);
+                    return Err(RecordError::damaged(&self.path, stretch.offset, detail));
+                }
+                (stretch, bytes)
+            }
+        };
+        Ok(self.proven.insert(proven))
     }
 
     fn stop_truncated(&mut self) {
@@ -222,6 +292,95 @@ impl HotReader {
             .read_record_batch()
             .map(Some)
     }
+}
+
+/// A hot file and how much of it can be read.
+struct Extent {
+    file: File,
+    end: u64,
+    stretches: Option<Vec<Stretch>>,
+    fault: Option<RecordError>,
+    more: bool,
+}
+
+impl Extent {
+    /// Opens the file and its sums, which may grow or be removed meanwhile.
+    fn of(path: &Path) -> Result<Extent, RecordError> {
+        let io = |e| RecordError::io(path, e);
+        let file = File::open(path).map_err(io)?;
+        // before the sums: all that was written by now has its sum then, but for one flush
+        let before = file.metadata().map_err(io)?.len();
+        let Some(proof) = Proof::read(path)? else {
+            if before > 0 && !path.exists() {
+                // closed meanwhile
+                return Err(io(ErrorKind::NotFound.into()));
+            }
+            return Ok(Extent {
+                file,
+                end: before,
+                // what has just been begun has no sums yet
+                stretches: (before == 0).then(Vec::new),
+                fault: None,
+                more: false,
+            });
+        };
+        let now = file.metadata().map_err(io)?.len();
+        let (summed, mut stretches) = (proof.end(), proof.stretches);
+        stretches.retain(|stretch| stretch.end() <= now);
+        let end = stretches.last().map_or(0, Stretch::end);
+        let mut fault = proof.fault;
+        if now < summed {
+            let detail = format!(
+                "the file ends there, {summed} bytes were written; the next start of a recorder keeps what is before"
+            );
+            fault = Some(RecordError::damaged(path, now, detail));
+        }
+        if fault.is_none() && batches_between(&file, end, before) > 1 {
+            let detail = format!(
+                "rows without a sum from there on: {} was cut; the next start of a recorder keeps what is before",
+                sums_path(path).display()
+            );
+            fault = Some(RecordError::damaged(path, end, detail));
+        }
+        Ok(Extent {
+            file,
+            end,
+            stretches: Some(stretches),
+            fault,
+            more: end < before,
+        })
+    }
+}
+
+/// Complete batches of rows between two places in the file, as far as messages can be told there; not
+/// counted past two.
+fn batches_between(file: &File, mut from: u64, to: u64) -> u32 {
+    let mut batches = 0;
+    while batches < 2 {
+        let mut prefix = [0u8; 8];
+        if from + 8 > to || file.read_exact_at(&mut prefix, from).is_err() {
+            break;
+        }
+        let [a, b, c, d, length @ ..] = prefix;
+        let length = u64::from(u32::from_le_bytes(length));
+        if [a, b, c, d] != CONTINUATION || length == 0 || length > MAX_METADATA_BYTES.min(to) {
+            break;
+        }
+        let mut metadata = vec![0u8; length as usize];
+        if file.read_exact_at(&mut metadata, from + 8).is_err() {
+            break;
+        }
+        let Ok(message) = root_as_message(&metadata) else {
+            break;
+        };
+        let body = u64::try_from(message.bodyLength()).unwrap_or(u64::MAX);
+        from = (from + 8 + length).saturating_add(body);
+        if from > to {
+            break;
+        }
+        batches += u32::from(message.header_type() == MessageHeader::RecordBatch);
+    }
+    batches
 }
 
 fn checked_body_length(metadata: &[u8], schema: Option<&Schema>) -> Result<u64, String> {

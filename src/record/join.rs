@@ -11,14 +11,19 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array, new_empty_array};
-use arrow::datatypes::{DataType, FieldRef, Int64Type, Schema, UInt32Type};
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, UInt32Array,
+    new_empty_array,
+};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{DataType, FieldRef, Int32Type, Int64Type, Schema, UInt32Type};
 
 use super::TIME_COLUMN;
 use super::error::RecordError;
 use super::hot::joined;
+use super::hot_read::HotReader;
 use super::layout::{self, Part};
-use super::source::Source;
+use super::source::{Batches, Form, Source};
 use crate::decode::columns::{SIDES, Side};
 
 /// The table that side tables belong to.
@@ -38,6 +43,9 @@ pub(super) fn sides_of(table: &str) -> &'static [Side] {
 pub(super) struct SideFields {
     side: &'static Side,
     pub(super) fields: Vec<FieldRef>,
+    /// A file of it of which nothing is proven, where all that were looked at are so: then its columns
+    /// aren't known.
+    pub(super) unknown: Option<PathBuf>,
 }
 
 impl SideFields {
@@ -46,8 +54,27 @@ impl SideFields {
         SideFields {
             side,
             fields: schema.fields().iter().filter(own).cloned().collect(),
+            unknown: None,
         }
     }
+
+    /// Of a side table whose columns aren't known: `path` ends before they are.
+    pub(super) fn unknown(side: &'static Side, path: &Path) -> SideFields {
+        SideFields {
+            side,
+            fields: Vec::new(),
+            unknown: Some(path.to_path_buf()),
+        }
+    }
+}
+
+/// A side table lacks what rows refer to, and its file `path` is cut at `offset`. A recorder writes what
+/// is referred to first, so this isn't what a flush didn't complete.
+pub(super) fn cut_short(path: &Path, offset: u64) -> RecordError {
+    let detail = format!(
+        "rows of {MAIN_TABLE} refer to what was written there, and it is cut; the next start of a recorder keeps what is left, put a copy in its place to have it all"
+    );
+    RecordError::damaged(path, offset, detail)
 }
 
 /// What a scan takes from side tables.
@@ -60,6 +87,8 @@ pub(super) struct Joins {
 struct Join {
     side: &'static Side,
     fields: Vec<FieldRef>,
+    /// See [`SideFields::unknown`].
+    unknown: Option<PathBuf>,
     loaded: Option<Loaded>,
 }
 
@@ -70,6 +99,8 @@ struct Loaded {
     hour_us: i64,
     rows: Rows,
     columns: Vec<ArrayRef>,
+    /// A file that has more than what is proven, and where that ends.
+    cut: Option<(PathBuf, u64)>,
 }
 
 type Rows = HashMap<i64, u32, BuildHasherDefault<KeyHasher>>;
@@ -96,16 +127,37 @@ impl Hasher for KeyHasher {
 }
 
 impl Joins {
+    /// The same, with nothing read yet.
+    pub(super) fn fork(&self) -> Joins {
+        let sides = self.sides.iter().map(|join| Join {
+            side: join.side,
+            fields: join.fields.clone(),
+            unknown: join.unknown.clone(),
+            loaded: None,
+        });
+        Joins {
+            dir: self.dir.clone(),
+            sides: sides.collect(),
+            unjoined: 0,
+        }
+    }
+
     /// What the columns of `schema` need of these side tables.
     pub(super) fn new(dir: &Path, schema: &Schema, sides: Vec<SideFields>) -> Joins {
         let wanted = |field: &FieldRef| schema.column_with_name(field.name()).is_some();
         let mut joins: Vec<Join> = Vec::new();
-        for SideFields { side, mut fields } in sides {
+        for SideFields {
+            side,
+            mut fields,
+            unknown,
+        } in sides
+        {
             fields.retain(wanted);
-            if !fields.is_empty() {
+            if !fields.is_empty() || unknown.is_some() {
                 joins.push(Join {
                     side,
                     fields,
+                    unknown,
                     loaded: None,
                 });
             }
@@ -124,6 +176,11 @@ impl Joins {
             let waiting = (!side.while_waiting.is_empty()).then_some(WAITING_COLUMN);
             [side.key].into_iter().chain(waiting)
         })
+    }
+
+    /// Forgets how many rows referred to nothing.
+    pub(super) fn count_again(&mut self) {
+        self.unjoined = 0;
     }
 
     /// Rows that referred to a side row that isn't there.
@@ -154,14 +211,23 @@ impl Joins {
             let Some(keys) = batch.column_by_name(join.side.key) else {
                 continue;
             };
+            if let Some(path) = &join.unknown
+                && keys.null_count() < keys.len()
+                && is_cut(path)?
+            {
+                return Err(cut_short(path, 0));
+            }
             if !join.fields.iter().any(lacks) {
                 continue;
             }
             let (side, fields) = (join.side, join.fields.clone());
             let loaded = join.load(&self.dir, part)?;
             let damaged = |detail: String| RecordError::damaged(path, 0, detail);
-            let (found, missing) = loaded.find(keys).map_err(damaged)?;
-            self.unjoined += missing;
+            let found = loaded.find(keys).map_err(damaged)?;
+            if let Some((path, offset)) = loaded.cut.as_ref().filter(|_| found.missing > 0) {
+                return Err(cut_short(path, *offset));
+            }
+            self.unjoined += found.missing;
             let waiting = batch.column_by_name(WAITING_COLUMN);
             for (field, values) in fields.iter().zip(&loaded.columns) {
                 if !lacks(field) {
@@ -169,21 +235,53 @@ impl Joins {
                 }
                 let name = field.name();
                 let masked = waiting.filter(|_| side.while_waiting.contains(&name.as_str()));
-                let rows = masked.map(|event| while_valid(&found, event));
-                let column = arrow::compute::take(values, rows.as_ref().unwrap_or(&found), None)
-                    .map_err(|e| damaged(e.to_string()))?;
-                columns.push((name.clone(), column));
+                columns.push((name.clone(), found.column(values, masked).map_err(damaged)?));
             }
         }
         Ok(columns)
     }
 }
 
-/// `rows` where `column` isn't null.
-fn while_valid(rows: &UInt32Array, column: &ArrayRef) -> UInt32Array {
-    let both = rows.iter().enumerate();
-    both.map(|(i, row)| row.filter(|_| column.is_valid(i)))
-        .collect()
+/// The side rows that keys refer to.
+struct Found {
+    /// Of each key; of each distinct key, if keys are coded.
+    rows: UInt32Array,
+    /// The codes of coded keys.
+    codes: Option<Int32Array>,
+    /// How many keys have none.
+    missing: u64,
+}
+
+impl Found {
+    /// The values of a column of the side table; none where `masked` is null.
+    fn column(&self, values: &ArrayRef, masked: Option<&ArrayRef>) -> Result<ArrayRef, String> {
+        let nulls = masked.and_then(|column| column.logical_nulls());
+        let take = |rows: &UInt32Array| {
+            arrow::compute::take(values, rows, None).map_err(|e| e.to_string())
+        };
+        let mask = |own: Option<&NullBuffer>| NullBuffer::union(own, nulls.as_ref());
+        match &self.codes {
+            None => {
+                let nulls = mask(self.rows.nulls());
+                take(&UInt32Array::new(self.rows.values().clone(), nulls))
+            }
+            // the codes are those of the keys: no row is touched
+            Some(codes) => {
+                let codes = Int32Array::new(codes.values().clone(), mask(codes.nulls()));
+                let coded = DictionaryArray::<Int32Type>::try_new(codes, take(&self.rows)?);
+                Ok(Arc::new(coded.map_err(|e| e.to_string())?))
+            }
+        }
+    }
+}
+
+/// Whether the hot file `path` is still there and ends before its columns are known.
+pub(super) fn is_cut(path: &Path) -> Result<bool, RecordError> {
+    match HotReader::open(path) {
+        Ok(hot) => Ok(hot.schema().is_none() && hot.truncated()),
+        Err(error) if error.is_gone() => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 impl Join {
@@ -211,6 +309,7 @@ impl Loaded {
         let mut rows = Rows::default();
         let mut batches: Vec<Vec<ArrayRef>> = Vec::new();
         let mut next = 0u32;
+        let mut cut = None;
         let hour = (of.host.as_str(), of.instance.as_str(), of.hour_us);
         for part in layout::parts_of_hour(dir, side.table, hour)? {
             let Some(source) = Source::open(&part)? else {
@@ -219,7 +318,8 @@ impl Loaded {
             let path = source.path.clone();
             let damaged = |detail: String| RecordError::damaged(&path, 0, detail);
             let names = fields.iter().map(|f| f.name().as_str());
-            let (mut opened, _) = source.batches(names.chain([side.key]), |_| true, false)?;
+            let (mut opened, _) =
+                source.batches(names.chain([side.key]), |_| true, Form::default())?;
             while let Some(batch) = opened.next_batch(&path)? {
                 let keys = batch.column_by_name(side.key).map(numbers);
                 let keys = keys
@@ -233,6 +333,11 @@ impl Loaded {
                     next += 1;
                 }
                 batches.push(columns_of(&batch, fields).map_err(damaged)?);
+            }
+            if let Batches::Hot(hot) = &opened
+                && hot.truncated()
+            {
+                cut = Some((path, hot.end()));
             }
         }
         let columns = fields.iter().enumerate().map(|(i, field)| {
@@ -249,22 +354,33 @@ impl Loaded {
             hour_us: of.hour_us,
             columns: columns.collect::<Result<_, _>>()?,
             rows,
+            cut,
         })
     }
 
-    /// The side row of each key, and how many keys have none.
-    fn find(&self, keys: &ArrayRef) -> Result<(UInt32Array, u64), String> {
-        let Some(keys) = numbers(keys) else {
+    /// The side row of each key.
+    fn find(&self, keys: &ArrayRef) -> Result<Found, String> {
+        let coded = keys.as_dictionary_opt::<Int32Type>();
+        let distinct = coded.map_or(keys, |coded| coded.values());
+        let Some(numbers) = numbers(distinct) else {
             return Err(format!("a key of type {}", keys.data_type()));
         };
-        let mut missing = 0;
-        let found = keys.map(|key| {
-            let row = self.rows.get(&key?).copied();
-            missing += u64::from(row.is_none());
-            row
-        });
-        let found: UInt32Array = found.collect();
-        Ok((found, missing))
+        let rows: Vec<Option<u32>> = numbers.map(|key| self.rows.get(&key?).copied()).collect();
+        let rows = UInt32Array::from(rows);
+        let lost = |key: usize| distinct.is_valid(key) && rows.is_null(key);
+        let any = (0..distinct.len()).filter(|key| lost(*key)).count() as u64;
+        let missing = match coded {
+            Some(coded) if any > 0 => {
+                let keys = coded.keys().iter().flatten();
+                keys.filter(|key| lost(*key as usize)).count() as u64
+            }
+            _ => any,
+        };
+        Ok(Found {
+            codes: coded.map(|coded| coded.keys().clone()),
+            rows,
+            missing,
+        })
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Part {
     pub hour_us: i64,
     /// UTC start as the name spells it, then the number that makes the name unique.
     pub name: (String, u32),
+    /// The sum of a closed file's footer, as the name spells it; without it the file is unproven.
+    pub sum: Option<u32>,
     /// Still an Arrow IPC stream, not yet Parquet.
     pub hot: bool,
 }
@@ -106,9 +108,31 @@ pub(super) fn part_start(start_us: i64) -> Option<String> {
     Some(start.strftime("%Y%m%dT%H%M%SZ").to_string())
 }
 
-/// The file name of a part.
-pub(super) fn part_name(start: &str, number: u32, extension: &str) -> String {
-    format!("part-{start}-{number:04}.{extension}")
+/// The file name of a hot part.
+pub(super) fn hot_name(start: &str, number: u32) -> String {
+    format!("part-{start}-{number:04}.{HOT}")
+}
+
+/// The file name of a closed part whose footer has this sum.
+pub(super) fn closed_name(start: &str, number: u32, sum: u32) -> String {
+    format!("part-{start}-{number:04}.{sum:08x}.{CLOSED}")
+}
+
+/// The closed form of the hot file `path` whose footer has this sum.
+pub(super) fn closed_path(path: &Path, sum: u32) -> PathBuf {
+    path.with_extension(format!("{sum:08x}.{CLOSED}"))
+}
+
+/// The closed form of the hot file `path`, if it is there.
+pub(super) fn closed_form(path: &Path) -> Result<Option<Part>, RecordError> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let (Some(hour_dir), Some(hot)) = (path.parent(), name.and_then(parse_part)) else {
+        return Ok(None);
+    };
+    let mut found = Vec::new();
+    list_hour(hour_dir, "", "", 0, &mut found)?;
+    found.retain(|part| !part.hot && part.name == hot.name);
+    Ok(found.pop())
 }
 
 /// Names of the tables that `dir` has, sorted.
@@ -203,29 +227,48 @@ fn list_hour(
     found: &mut Vec<Part>,
 ) -> Result<(), RecordError> {
     for (file, path) in entries(hour_dir)? {
-        if let Some((name, hot)) = parse_part(&file) {
+        if let Some(parsed) = parse_part(&file) {
             found.push(Part {
                 path,
                 host: host.to_owned(),
                 instance: instance.to_owned(),
                 hour_us,
-                name,
-                hot,
+                name: parsed.name,
+                sum: parsed.sum,
+                hot: parsed.hot,
             });
         }
     }
     Ok(())
 }
 
-fn parse_part(file: &str) -> Option<((String, u32), bool)> {
+/// What the name of a part says.
+struct PartName {
+    name: (String, u32),
+    sum: Option<u32>,
+    hot: bool,
+}
+
+fn parse_part(file: &str) -> Option<PartName> {
     let (stem, extension) = file.strip_prefix("part-")?.rsplit_once('.')?;
     let hot = match extension {
         HOT => true,
         CLOSED => false,
         _ => return None,
     };
+    let (stem, sum) = match stem.split_once('.') {
+        None => (stem, None),
+        Some((stem, sum)) if sum.len() == 8 && !hot => {
+            (stem, Some(u32::from_str_radix(sum, 16).ok()?))
+        }
+        Some(_) => return None,
+    };
     let (start, number) = stem.rsplit_once('-')?;
-    Some(((start.to_owned(), number.parse().ok()?), hot))
+    Some(PartName {
+        name: (start.to_owned(), number.parse().ok()?),
+        sum,
+        hot,
+    })
 }
 
 fn parse_hour(date: &str, hour: &str) -> Option<i64> {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::error::RecordError;
 
 /// Version of the layout on disk; a reader refuses a newer one.
-pub(super) const FORMAT_VERSION: u32 = 1;
+pub(super) const FORMAT_VERSION: u32 = 2;
 pub(super) const META_FILE: &str = "recording.json";
 const LOCK_FILE: &str = "recording.lock";
 /// More than any real file has: one entry for each distinct identity recorded.
@@ -142,7 +142,8 @@ impl Recording {
             ));
         }
         let text = fs::read(&path).map_err(|e| RecordError::io(&path, e))?;
-        let recording: Recording = serde_json::from_slice(&text)
+        let text = proven(&text).map_err(|(at, detail)| RecordError::damaged(&path, at, detail))?;
+        let recording: Recording = serde_json::from_slice(text)
             .map_err(|e| RecordError::damaged(&path, 0, e.to_string()))?;
         if recording.format_version > FORMAT_VERSION {
             let detail = format!(
@@ -162,18 +163,42 @@ impl Recording {
         });
         recording.push(meta);
         let path = dir.join(META_FILE);
-        let mut text = serde_json::to_vec_pretty(&recording)
+        let text = serde_json::to_string_pretty(&recording)
             .map_err(|e| RecordError::damaged(&path, 0, e.to_string()))?;
-        text.push(b'\n');
+        let text = summed(&text);
         let temp = dir.join("recording.json.tmp");
         let written = File::create(&temp).and_then(|mut file| {
-            file.write_all(&text)?;
+            file.write_all(text.as_bytes())?;
             file.sync_all()
         });
         written.map_err(|e| RecordError::io(&temp, e))?;
         fs::rename(&temp, &path).map_err(|e| RecordError::io(&path, e))?;
         sync_dir(dir)
     }
+}
+
+/// The JSON object `text`, with the sum of what it says as its last member: the CRC-32 of all bytes before
+/// that member.
+pub(super) fn summed(text: &str) -> String {
+    let said = text.trim_end().trim_end_matches('}').trim_end();
+    let sum = crc32fast::hash(said.as_bytes());
+    format!("{said},\n  \"crc32\": \"{sum:08x}\"\n}}\n")
+}
+
+/// `text` if its sum is right; else where it isn't and why.
+fn proven(text: &[u8]) -> Result<&[u8], (u64, String)> {
+    const AFTERWARDS: usize = ",\n  \"crc32\": \"00000000\"\n}\n".len();
+    let at = text.len().saturating_sub(AFTERWARDS);
+    let (said, found) = text.split_at(at);
+    let sum = crc32fast::hash(said);
+    if found == format!(",\n  \"crc32\": \"{sum:08x}\"\n}}\n").as_bytes() {
+        return Ok(text);
+    }
+    let detail = format!(
+        "the member \"crc32\": \"{sum:08x}\" expected at its end, {:?} found; put back a copy, or move the file away and start a recorder there, which writes another one",
+        String::from_utf8_lossy(found)
+    );
+    Err((at as u64, detail))
 }
 
 /// Makes renames and removals in `dir` durable.

@@ -2,8 +2,9 @@
 //!
 //! For: storing record batches of any schema that has a `sample_time` column. A table's rows go to
 //! Arrow IPC streams while hot (append-only, so that after a crash all complete batches read back)
-//! and to Parquet when the hour or the size limit closes the file. [`Recorder`] writes, [`Reader`]
-//! reads both kinds, [`recover`] closes what a crash left open.
+//! and to Parquet when the hour or the size limit closes the file. Both carry sums of all their bytes,
+//! without which nothing is read (`hot_sums`, `proof`). [`Recorder`] writes, [`Reader`] reads both kinds,
+//! [`recover`] closes what a crash left open.
 //!
 //! `samples` is narrow: what hardly changes while a session lives, or follows from a statement or an
 //! event, stands in side tables ([`crate::decode::columns::SIDES`]) under a key, once in every hour
@@ -21,7 +22,8 @@
 //! DIR/recording.lock                                     flock: one recorder at a time
 //! DIR/import.staged/                                     rows from elsewhere, while they are added
 //! DIR/<table>/host=<h>/instance=<i>/date=YYYY-MM-DD/hour=HH/part-<UTC start>-<n>.arrows    hot
-//!                                                                             ….parquet   closed
+//!                                                                             ….arrows.sums
+//!                                                                             ….<sum>.parquet   closed
 //! ```
 //!
 //! Partition values are percent-encoded as Hive does; date and hour are of `sample_time`, in UTC.
@@ -29,17 +31,21 @@
 mod adopt;
 mod close;
 mod closer;
+mod coded;
 #[cfg(test)]
 mod damage_tests;
 mod encodings;
 mod error;
 mod hot;
 mod hot_read;
+mod hot_sums;
+mod hybrid;
 mod join;
 #[cfg(test)]
 mod join_tests;
 mod layout;
 mod meta;
+mod proof;
 mod reader;
 mod recorder;
 mod retain;

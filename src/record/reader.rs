@@ -4,28 +4,26 @@
 //! statistics, read only the columns asked for, and take those that stand in a side table from
 //! there (`join`). Not for: what columns mean. Callers: `analyze`, `cli`.
 
-//! The reading side: a table's rows by time, from closed and hot files alike.
-//!
-//! For: [`Reader`] and [`Scan`], which skip what a time window excludes by path and by row-group
-//! statistics, and read only the columns asked for. Not for: what columns mean.
-//! Callers: `analyze`, `cli`.
-
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array,
 };
-use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::{
+    DataType, FieldRef, Int32Type, Schema, SchemaRef, TimestampMicrosecondType,
+};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::TIME_COLUMN;
 use super::error::RecordError;
-use super::join::{Joins, SideFields, sides_of};
+use super::join::{Joins, SideFields, cut_short, is_cut, sides_of};
 use super::layout::{self, HOUR_US, Part};
 use super::meta::{META_FILE, Recording};
-use super::source::{Batches, Source};
+use super::source::{Batches, Form, Source};
 
 /// A recording, opened for reading. It may be written at the same time.
 #[derive(Clone, Debug)]
@@ -47,6 +45,48 @@ pub struct ScanOptions {
     pub host: Option<String>,
     /// Only rows of this instance; of all if `None`.
     pub instance: Option<String>,
+}
+
+impl ScanOptions {
+    fn window(&self) -> (i64, i64) {
+        let (from_us, to_us) = (self.from_us, self.to_us);
+        (from_us.unwrap_or(i64::MIN), to_us.unwrap_or(i64::MAX))
+    }
+
+    /// Whether a part can have such rows.
+    fn takes(&self, part: &Part) -> bool {
+        let (from_us, to_us) = self.window();
+        part.overlaps(from_us, to_us)
+            && self.host.as_ref().is_none_or(|h| *h == part.host)
+            && self.instance.as_ref().is_none_or(|i| *i == part.instance)
+    }
+}
+
+/// The row groups of one hour: where each begins, and its rows.
+#[derive(Default)]
+struct Hour {
+    groups: Vec<(i64, u64)>,
+    hot: bool,
+}
+
+impl Hour {
+    /// Where row groups begin that have some `rows` rows, or more, since the one before.
+    fn cuts(mut self, rows: u64) -> Vec<i64> {
+        if self.hot {
+            return Vec::new();
+        }
+        self.groups.sort_unstable();
+        let mut since = 0u64;
+        let mut cuts = Vec::new();
+        for (begin_us, of_group) in self.groups {
+            if since >= rows {
+                cuts.push(begin_us);
+                since = 0;
+            }
+            since = since.saturating_add(of_group);
+        }
+        cuts
+    }
 }
 
 impl Reader {
@@ -74,6 +114,11 @@ impl Reader {
     /// Who was recorded, by what, since when.
     pub fn recording(&self) -> &Recording {
         &self.recording
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The tables there are, sorted.
@@ -138,7 +183,14 @@ impl Reader {
             let some: Vec<Part> = some.into_iter().flatten().cloned().collect();
             match self.schema_of(side.table, &some) {
                 Ok(columns) => found.push(SideFields::of(side, &columns)),
-                Err(RecordError::NoTable { .. }) => {}
+                Err(RecordError::NoTable { .. }) => {
+                    for part in within.iter().filter(|part| part.hot) {
+                        if is_cut(&part.path)? {
+                            found.push(SideFields::unknown(side, &part.path));
+                            break;
+                        }
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -169,6 +221,51 @@ impl Reader {
         Ok(Arc::new(Schema::new(fields)))
     }
 
+    /// Cuts the window of `options` where row groups of `table` begin, so that a piece has some
+    /// `rows` rows and no row group is read twice as far as they lie one after the other. A piece
+    /// is a first `sample_time` and a first one no longer of it, within one hour; a hot file,
+    /// which can only be read from its beginning, isn't cut.
+    ///
+    /// # Errors
+    /// [`RecordError::Damaged`], or the file system's.
+    pub fn cuts(
+        &self,
+        table: &str,
+        options: &ScanOptions,
+        rows: u64,
+    ) -> Result<Vec<(i64, i64)>, RecordError> {
+        let (from_us, to_us) = options.window();
+        let mut hours: BTreeMap<i64, Hour> = BTreeMap::new();
+        for part in self.parts(table)? {
+            if !options.takes(&part) {
+                continue;
+            }
+            let hour = hours.entry(part.hour_us).or_default();
+            let Some(source) = Source::open(&part)? else {
+                continue;
+            };
+            hour.hot |= source.is_hot();
+            for group in source.row_groups() {
+                let begin_us = times_of(group).map_or(i64::MIN, |(min, _)| min);
+                let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+                hour.groups.push((begin_us, rows));
+            }
+        }
+        let mut pieces = Vec::new();
+        for (hour_us, hour) in hours {
+            let mut from = hour_us.max(from_us);
+            let end = hour_us.saturating_add(HOUR_US).min(to_us);
+            for cut in hour.cuts(rows) {
+                if cut > from && cut < end {
+                    pieces.push((from, cut));
+                    from = cut;
+                }
+            }
+            pieces.push((from, end));
+        }
+        Ok(pieces)
+    }
+
     /// Reads `table` file by file in the order of time. The columns are those of the files of the
     /// window.
     ///
@@ -176,17 +273,8 @@ impl Reader {
     /// [`RecordError::NoTable`], [`RecordError::NoColumn`], [`RecordError::Damaged`], or the file
     /// system's.
     pub fn scan(&self, table: &str, options: &ScanOptions) -> Result<Scan, RecordError> {
-        let from_us = options.from_us.unwrap_or(i64::MIN);
-        let to_us = options.to_us.unwrap_or(i64::MAX);
-        let in_window = |part: &Part| {
-            part.hour_us < to_us
-                && part.hour_us.saturating_add(HOUR_US) > from_us
-                && options.host.as_ref().is_none_or(|h| *h == part.host)
-                && options
-                    .instance
-                    .as_ref()
-                    .is_none_or(|i| *i == part.instance)
-        };
+        let (from_us, to_us) = options.window();
+        let in_window = |part: &Part| options.takes(part);
         let mut parts = self.parts(table)?;
         let newest = parts.last().cloned();
         parts.retain(in_window);
@@ -199,18 +287,28 @@ impl Reader {
         let all = with_sides(&schema, &sides);
         let schema = match &options.columns {
             None => all,
-            Some(columns) => project(table, &all, columns)?,
+            Some(columns) => project(table, &all, columns).map_err(|error| {
+                let unknown = sides.iter().find_map(|side| side.unknown.as_ref());
+                match unknown {
+                    // the column may be one of those
+                    Some(path) => cut_short(path, 0),
+                    None => error,
+                }
+            })?,
         };
         parts.reverse();
         Ok(Scan {
             joins: Joins::new(&self.dir, &schema, sides),
-            in_order: false,
+            form: Form::default(),
             schema,
+            all: parts.clone().into(),
             parts,
             current: None,
+            opened: None,
             from_us,
             to_us,
             truncated: Vec::new(),
+            unproven: Vec::new(),
             row_groups_skipped: 0,
         })
     }
@@ -253,13 +351,19 @@ struct Current {
 /// The rows of a [`Reader::scan`], batch by batch. Ends after the first error.
 pub struct Scan {
     schema: SchemaRef,
+    /// All parts there were, the last first.
+    all: Arc<[Part]>,
+    /// Those still to be read.
     parts: Vec<Part>,
     current: Option<Current>,
+    /// The closed file opened last: the next window may lie in it too.
+    opened: Option<(Part, Source)>,
     joins: Joins,
-    in_order: bool,
+    form: Form,
     from_us: i64,
     to_us: i64,
     truncated: Vec<PathBuf>,
+    unproven: Vec<PathBuf>,
     row_groups_skipped: usize,
 }
 
@@ -269,10 +373,16 @@ impl Scan {
         Arc::clone(&self.schema)
     }
 
-    /// Hot files read so far that ended within a batch, which is no error: a recorder is writing
-    /// it or was killed.
+    /// Hot files read so far that have more than what is proven to be whole, which is no error: a
+    /// recorder is writing it or was killed. What is left out is what its last flush didn't complete.
     pub fn truncated(&self) -> &[PathBuf] {
         &self.truncated
+    }
+
+    /// Files read so far that carry no sums: somebody else wrote them, or copied them without. If they
+    /// are damaged, that may not be seen.
+    pub fn unproven(&self) -> &[PathBuf] {
+        &self.unproven
     }
 
     /// Row groups of opened files that the time window made needless to read.
@@ -284,8 +394,50 @@ impl Scan {
     /// come session by session. Costs memory for a row group's columns.
     #[must_use]
     pub fn in_order(mut self) -> Scan {
-        self.in_order = true;
+        self.form = Form::InOrder;
         self
+    }
+
+    /// The same rows by row groups of closed files, and any column of a batch may be a dictionary
+    /// of what [`Scan::schema`] says, or a dictionary of that again: each distinct value need be
+    /// looked at only once. Texts of side tables come as codes of the keys.
+    #[must_use]
+    pub fn coded(mut self) -> Scan {
+        self.form = Form::Coded;
+        self
+    }
+
+    /// The same scan from its beginning, for another thread.
+    #[must_use]
+    pub fn fork(&self) -> Scan {
+        Scan {
+            schema: Arc::clone(&self.schema),
+            all: Arc::clone(&self.all),
+            parts: self.all.to_vec(),
+            current: None,
+            opened: None,
+            joins: self.joins.fork(),
+            form: self.form,
+            from_us: self.from_us,
+            to_us: self.to_us,
+            truncated: Vec::new(),
+            unproven: Vec::new(),
+            row_groups_skipped: 0,
+        }
+    }
+
+    /// Begins again with another window, from the first `sample_time` wanted to the first no longer
+    /// wanted, microseconds since 1970-01-01 UTC. What was read of side tables and of the file
+    /// opened last is kept; what is told of files and rows is that of the window.
+    pub fn restart(&mut self, from_us: i64, to_us: i64) {
+        (self.from_us, self.to_us) = (from_us, to_us);
+        self.current = None;
+        self.truncated.clear();
+        self.unproven.clear();
+        self.row_groups_skipped = 0;
+        self.joins.count_again();
+        let wanted = |part: &&Part| part.overlaps(from_us, to_us);
+        self.parts = self.all.iter().filter(wanted).cloned().collect();
     }
 
     /// How often a row of those read so far referred to a row of a side table (a session, a cursor)
@@ -318,24 +470,40 @@ impl Scan {
                 continue;
             }
             let joined = self.joins.columns(&current.part, path, &batch)?;
-            return shape(&batch, &joined, &self.schema)
+            return shape(&batch, &joined, &self.schema, self.form == Form::Coded)
                 .map(Some)
                 .map_err(|detail| RecordError::damaged(path, 0, detail));
         }
     }
 
+    fn source(&mut self, part: &Part) -> Result<Option<Source>, RecordError> {
+        if let Some((opened, source)) = &self.opened
+            && opened == part
+            && let Some(source) = source.again()
+        {
+            return Ok(Some(source));
+        }
+        let source = Source::open(part)?;
+        let again = source.as_ref().and_then(Source::again);
+        self.opened = again.map(|again| (part.clone(), again));
+        Ok(source)
+    }
+
     fn open_next(&mut self) -> Result<bool, RecordError> {
         while let Some(part) = self.parts.pop() {
-            let Some(source) = Source::open(&part)? else {
+            let Some(source) = self.source(&part)? else {
                 continue;
             };
             let path = source.path.clone();
+            if !source.proven() {
+                self.unproven.push(path.clone());
+            }
             let (from_us, to_us) = (self.from_us, self.to_us);
             let names = self.schema.fields().iter().map(|f| f.name().as_str());
             let needs: Vec<&str> = self.joins.needs().collect();
             let names = names.chain([TIME_COLUMN]).chain(needs);
             let (batches, skipped) =
-                source.batches(names, |g| overlaps(g, from_us, to_us), self.in_order)?;
+                source.batches(names, |g| overlaps(g, from_us, to_us), self.form)?;
             self.row_groups_skipped += skipped;
             self.joins.enter(&part);
             self.current = Some(Current {
@@ -362,30 +530,35 @@ impl Iterator for Scan {
     }
 }
 
+impl Part {
+    /// Whether its hour has times of the window.
+    fn overlaps(&self, from_us: i64, to_us: i64) -> bool {
+        self.hour_us < to_us && self.hour_us.saturating_add(HOUR_US) > from_us
+    }
+}
+
 /// Whether a row group can hold rows of the window; yes if its statistics don't say.
 fn overlaps(group: &RowGroupMetaData, from_us: i64, to_us: i64) -> bool {
-    let time = group
-        .columns()
-        .iter()
-        .find(|c| c.column_path().string() == TIME_COLUMN);
-    match time.and_then(|column| column.statistics()) {
-        Some(Statistics::Int64(range)) => {
-            let (Some(min), Some(max)) = (range.min_opt(), range.max_opt()) else {
-                return true;
-            };
-            *min < to_us && *max >= from_us
-        }
-        _ => true,
+    times_of(group).is_none_or(|(min, max)| min < to_us && max >= from_us)
+}
+
+/// The first and the last time in a row group, if its statistics say so.
+fn times_of(group: &RowGroupMetaData) -> Option<(i64, i64)> {
+    let mut columns = group.columns().iter();
+    let time = columns.find(|c| c.column_path().string() == TIME_COLUMN)?;
+    match time.statistics() {
+        Some(Statistics::Int64(range)) => Some((*range.min_opt()?, *range.max_opt()?)),
+        _ => None,
     }
 }
 
 /// The rows of the window.
 fn window(batch: &RecordBatch, from_us: i64, to_us: i64) -> Result<RecordBatch, String> {
     let time = batch.column_by_name(TIME_COLUMN);
-    let Some(time) = time.filter(|t| matches!(t.data_type(), DataType::Timestamp(..))) else {
-        return Err(format!("it has no column {TIME_COLUMN}"));
-    };
-    let times = time
+    let time = time.ok_or_else(|| format!("it has no column {TIME_COLUMN}"))?;
+    let coded = time.as_dictionary_opt::<Int32Type>();
+    let times = coded.map_or(time, |coded| coded.values());
+    let times = times
         .as_primitive_opt::<TimestampMicrosecondType>()
         .ok_or_else(|| format!("{TIME_COLUMN} isn't in microseconds"))?
         .values();
@@ -393,7 +566,14 @@ fn window(batch: &RecordBatch, from_us: i64, to_us: i64) -> Result<RecordBatch, 
     if times.iter().all(wanted) {
         return Ok(batch.clone());
     }
-    let mask = BooleanArray::from_iter(times.iter().map(|time| Some(wanted(time))));
+    let wanted: BooleanBuffer = times.iter().map(wanted).collect();
+    let mask = match coded {
+        Some(coded) => {
+            let keys = coded.keys().values().iter();
+            BooleanArray::from_iter(keys.map(|key| Some(wanted.value(*key as usize))))
+        }
+        None => BooleanArray::new(wanted, None),
+    };
     arrow::compute::filter_record_batch(batch, &mask).map_err(|e| e.to_string())
 }
 
@@ -402,13 +582,16 @@ fn shape(
     batch: &RecordBatch,
     joined: &[(String, ArrayRef)],
     schema: &SchemaRef,
+    coded: bool,
 ) -> Result<RecordBatch, String> {
     let mut columns = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
         let from_side = || joined.iter().find(|(name, _)| name == field.name());
         let column = batch.column_by_name(field.name());
         columns.push(match column.or_else(|| Some(&from_side()?.1)) {
-            Some(column) if column.data_type() == field.data_type() => Arc::clone(column),
+            Some(column) if is_of(column.data_type(), field.data_type(), coded) => {
+                Arc::clone(column)
+            }
             Some(column) => {
                 return Err(format!(
                     "column {} has type {}, the newest file has {}; read them by --from/--to apart",
@@ -420,7 +603,24 @@ fn shape(
             None => new_null_array(field.data_type(), batch.num_rows()),
         });
     }
+    let schema = match coded {
+        false => Arc::clone(schema),
+        true => {
+            let fields = schema.fields().iter().zip(&columns);
+            let fields = fields
+                .map(|(f, c)| Arc::new(f.as_ref().clone().with_data_type(c.data_type().clone())));
+            Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+        }
+    };
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
-        .map_err(|e| e.to_string())
+    RecordBatch::try_new_with_options(schema, columns, &options).map_err(|e| e.to_string())
+}
+
+/// Whether a column is of a type, or, `coded`, a dictionary of it.
+fn is_of(found: &DataType, expected: &DataType, coded: bool) -> bool {
+    match found {
+        found if found == expected => true,
+        DataType::Dictionary(_, values) if coded => is_of(values, expected, coded),
+        _ => false,
+    }
 }

@@ -4,7 +4,6 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,23 +11,37 @@ use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::file::metadata::RowGroupMetaData;
 
 use super::TIME_COLUMN;
+use super::coded::Coded;
 use super::error::RecordError;
 use super::hot_read::HotReader;
-use super::layout::{CLOSED, Part};
+use super::layout::{self, Part};
+use super::proof::ClosedFile;
 
-const BATCH_ROWS: usize = 8_192;
+pub(super) const BATCH_ROWS: usize = 8_192;
+
+/// How rows are given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Form {
+    /// As they lie.
+    #[default]
+    AsTheyLie,
+    /// In the order of their time.
+    InOrder,
+    /// As they lie, by row groups; any column may be a dictionary.
+    Coded,
+}
 
 /// The batches of an opened part.
 pub(super) enum Batches {
     Hot(HotReader),
-    Closed(ParquetRecordBatchReader),
+    Closed(ClosedFile, ParquetRecordBatchReader),
     Ordered(Ordered),
+    Coded(Coded),
 }
 
 impl Batches {
@@ -36,8 +49,9 @@ impl Batches {
     pub(super) fn next_batch(&mut self, path: &Path) -> Result<Option<RecordBatch>, RecordError> {
         match self {
             Batches::Hot(hot) => hot.next_batch(),
-            Batches::Closed(reader) => guarded(path, || reader.next().transpose()),
+            Batches::Closed(file, reader) => file.guarded(|| reader.next().transpose()),
             Batches::Ordered(ordered) => ordered.next_batch(path),
+            Batches::Coded(coded) => coded.next_batch(),
         }
     }
 }
@@ -49,8 +63,8 @@ pub(super) struct Source {
 }
 
 enum Kind {
-    Hot(HotReader),
-    Closed(File, ArrowReaderMetadata),
+    Hot(Box<HotReader>),
+    Closed(ClosedFile, ArrowReaderMetadata),
 }
 
 impl Source {
@@ -62,22 +76,26 @@ impl Source {
                 Ok(hot) => {
                     return Ok(Some(Source {
                         path: part.path.clone(),
-                        kind: Kind::Hot(hot),
+                        kind: Kind::Hot(Box::new(hot)),
                     }));
                 }
-                Err(error) if is_gone(&error) => {}
+                Err(error) if error.is_gone() => {}
                 Err(error) => return Err(error),
             }
         }
-        let path = part.path.with_extension(CLOSED);
+        let (path, sum) = match part.hot {
+            false => (part.path.clone(), part.sum),
+            true => match layout::closed_form(&part.path)? {
+                Some(closed) => (closed.path, closed.sum),
+                None => return Ok(None),
+            },
+        };
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(RecordError::io(&path, error)),
         };
-        let metadata = guarded(&path, || {
-            ArrowReaderMetadata::load(&file, ArrowReaderOptions::default())
-        })?;
+        let (file, metadata) = ClosedFile::open(file, &path, sum)?;
         let kind = Kind::Closed(file, metadata);
         Ok(Some(Source { path, kind }))
     }
@@ -90,21 +108,57 @@ impl Source {
         }
     }
 
+    /// The same file once more, if it is a closed one.
+    pub(super) fn again(&self) -> Option<Source> {
+        match &self.kind {
+            Kind::Hot(_) => None,
+            Kind::Closed(file, metadata) => Some(Source {
+                path: self.path.clone(),
+                kind: Kind::Closed(file.clone(), metadata.clone()),
+            }),
+        }
+    }
+
+    /// Whether it isn't closed yet.
+    pub(super) fn is_hot(&self) -> bool {
+        matches!(self.kind, Kind::Hot(_))
+    }
+
+    /// The row groups; none of a hot file.
+    pub(super) fn row_groups(&self) -> &[RowGroupMetaData] {
+        match &self.kind {
+            Kind::Hot(_) => &[],
+            Kind::Closed(_, metadata) => metadata.metadata().row_groups(),
+        }
+    }
+
+    /// Whether what is read of it is proven by sums.
+    pub(super) fn proven(&self) -> bool {
+        match &self.kind {
+            Kind::Hot(hot) => hot.proven(),
+            Kind::Closed(file, _) => file.proven(),
+        }
+    }
+
     /// The batches with (at least) these columns, as far as there are such, of the row groups that
     /// are `wanted`; and how many weren't.
     pub(super) fn batches<'a>(
         self,
         columns: impl Iterator<Item = &'a str>,
         wanted: impl Fn(&RowGroupMetaData) -> bool,
-        in_order: bool,
+        form: Form,
     ) -> Result<(Batches, usize), RecordError> {
         let (file, metadata) = match self.kind {
-            Kind::Hot(hot) => return Ok((Batches::Hot(hot), 0)),
+            Kind::Hot(hot) => return Ok((Batches::Hot(*hot), 0)),
             Kind::Closed(file, metadata) => (file, metadata),
         };
         let groups = metadata.metadata().row_groups();
         let some: Vec<usize> = (0..groups.len()).filter(|i| wanted(&groups[*i])).collect();
         let skipped = groups.len() - some.len();
+        if form == Form::Coded {
+            let coded = Coded::new(file, metadata, columns, some.into());
+            return Ok((Batches::Coded(coded), skipped));
+        }
         let mask = ProjectionMask::columns(metadata.parquet_schema(), columns);
         let ordered = Ordered {
             file,
@@ -113,19 +167,19 @@ impl Source {
             groups: some.into(),
             ready: None,
         };
-        if in_order {
+        if form == Form::InOrder {
             return Ok((Batches::Ordered(ordered), skipped));
         }
         let some = ordered.groups.iter().copied().collect();
-        let reader = ordered.reader(&self.path, some, BATCH_ROWS)?;
-        Ok((Batches::Closed(reader), skipped))
+        let reader = ordered.reader(some, BATCH_ROWS)?;
+        Ok((Batches::Closed(ordered.file, reader), skipped))
     }
 }
 
 /// A closed file's rows in the order of their time: in it a row group's rows may stand in another
 /// one, but every row of a group is before every row of the next.
 pub(super) struct Ordered {
-    file: File,
+    file: ClosedFile,
     metadata: ArrowReaderMetadata,
     mask: ProjectionMask,
     groups: VecDeque<usize>,
@@ -135,16 +189,12 @@ pub(super) struct Ordered {
 impl Ordered {
     fn reader(
         &self,
-        path: &Path,
         groups: Vec<usize>,
         rows: usize,
     ) -> Result<ParquetRecordBatchReader, RecordError> {
-        let file = self
-            .file
-            .try_clone()
-            .map_err(|e| RecordError::io(path, e))?;
-        guarded(path, || {
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+        let (file, metadata) = (self.file.clone(), self.metadata.clone());
+        self.file.guarded(|| {
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
                 .with_batch_size(rows)
                 .with_row_groups(groups)
                 .with_projection(self.mask.clone())
@@ -162,9 +212,9 @@ impl Ordered {
             let Some(group) = self.groups.pop_front() else {
                 return Ok(None);
             };
-            let mut reader = self.reader(path, vec![group], usize::MAX >> 1)?;
+            let mut reader = self.reader(vec![group], usize::MAX >> 1)?;
             let mut batches = Vec::new();
-            while let Some(batch) = guarded(path, || reader.next().transpose())? {
+            while let Some(batch) = self.file.guarded(|| reader.next().transpose())? {
                 batches.push(batch);
             }
             let Some(schema) = batches.first().map(RecordBatch::schema) else {
@@ -197,24 +247,4 @@ pub(super) fn reordered<K: Ord>(
     let mut order: Vec<u32> = (0..rows).collect();
     order.sort_by_key(|row| key(*row as usize));
     arrow::compute::take_record_batch(batch, &UInt32Array::from(order)).map_err(|e| e.to_string())
-}
-
-/// Runs a step of decoding Parquet. The decoder panics on some damage (a division by a count that
-/// is 0, a slice past its end) instead of returning an error; for us both are a damaged file.
-fn guarded<T, E: std::fmt::Display>(
-    path: &Path,
-    step: impl FnOnce() -> Result<T, E>,
-) -> Result<T, RecordError> {
-    match catch_unwind(AssertUnwindSafe(step)) {
-        Ok(done) => done.map_err(|e| RecordError::damaged(path, 0, e.to_string())),
-        Err(_) => Err(RecordError::damaged(
-            path,
-            0,
-            "its content contradicts itself",
-        )),
-    }
-}
-
-fn is_gone(error: &RecordError) -> bool {
-    matches!(error, RecordError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
 }

@@ -14,7 +14,8 @@ use super::TIME_COLUMN;
 use super::closer::Closer;
 use super::error::RecordError;
 use super::hot::{HotFile, storable};
-use super::layout::{self, CLOSED, HOT, HOUR_US};
+use super::hot_sums::remove_hot;
+use super::layout::{self, HOUR_US};
 use super::meta::RecordingMeta;
 use super::recorder::{Place, RecorderOptions};
 
@@ -212,12 +213,17 @@ impl Table {
         fs::create_dir_all(&partition).map_err(|e| RecordError::io(&partition, e))?;
         let mut number = 0u32;
         while number < u32::MAX {
-            let path = partition.join(layout::part_name(&start, number, HOT));
+            let path = partition.join(layout::hot_name(&start, number));
             match File::options().write(true).create_new(true).open(&path) {
                 // Asked only now that the name is ours: the closer may just have closed it.
-                Ok(file) if !path.with_extension(CLOSED).exists() => {
+                Ok(file) if layout::closed_form(&path)?.is_none() => {
                     let schema = first.batch.schema();
-                    return HotFile::start(file, path, schema, meta.stamp());
+                    let started = HotFile::start(file, path.clone(), schema, meta.stamp());
+                    if started.is_err() {
+                        // the next try takes the name again
+                        let _ = remove_hot(&path);
+                    }
+                    return started;
                 }
                 Ok(_) => fs::remove_file(&path).map_err(|e| RecordError::io(&path, e))?,
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}

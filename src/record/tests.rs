@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
+use super::hot_sums::sums_path;
 use super::layout::{self, HOUR_US};
 use super::testing::*;
 use super::*;
@@ -165,11 +166,11 @@ fn rows_go_to_the_hour_of_their_time() {
     let shown: Vec<String> = parts
         .iter()
         .map(|part| {
-            part.path
-                .strip_prefix(temp.path())
-                .unwrap()
-                .display()
-                .to_string()
+            let path = part.path.strip_prefix(temp.path()).unwrap();
+            // the name ends with the sum of the file's footer
+            let sum = format!(".{:08x}.parquet", part.sum.unwrap());
+            let shown = path.display().to_string();
+            format!("{}.parquet", shown.strip_suffix(&sum).unwrap())
         })
         .collect();
     let base = "samples/host=db1.example/instance=TST1/date=2026-07-26";
@@ -286,7 +287,7 @@ fn what_is_not_there_is_said() {
     assert_eq!(kind(temp.path()), RecordErrorKind::Damaged);
     fs::write(
         temp.path().join("recording.json"),
-        b"{\"format_version\": 99, \"runs\": []}",
+        super::meta::summed("{\"format_version\": 99, \"runs\": []}"),
     )
     .unwrap();
     assert!(
@@ -412,9 +413,11 @@ fn a_file_both_hot_and_closed_is_read_once() {
     let bytes = fs::read(&hot).unwrap();
     recover(&both).unwrap();
     fs::write(&hot, bytes).unwrap();
+    fs::write(sums_path(&hot), []).unwrap();
     fs::write(hot.with_extension("parquet.tmp"), b"half").unwrap();
     assert_eq!(read_samples(&both, &ScanOptions::default()).len(), 1);
     recover(&both).unwrap();
-    assert_eq!(files(&both, ""), vec![hot.with_extension("parquet")]);
+    let closed = layout::closed_form(&hot).unwrap().unwrap();
+    assert_eq!(files(&both, ""), vec![closed.path]);
     assert_eq!(read_samples(&both, &ScanOptions::default()).len(), 1);
 }

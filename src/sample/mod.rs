@@ -12,6 +12,7 @@ pub mod attach;
 pub mod choose;
 pub mod clock;
 mod image;
+mod lives;
 pub mod owners;
 pub mod pacer;
 pub mod parallel;

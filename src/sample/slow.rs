@@ -4,14 +4,16 @@
 //! was written last, and in each hour at least once, so that each hour stands by itself. Not for:
 //! snapshots that `dump` shows. Callers: `cli::record`.
 
+mod stats;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -19,37 +21,19 @@ use super::attach::{AttachError, Attachment};
 use super::pacer::{monotonic_ns, wall_ns};
 use super::processes::ProcessReader;
 use super::rows::{Builder, data_type, text_column, text_type, time_type, times};
-use super::statistics::{self, StatisticTable};
-use crate::decode::columns::needs_of;
 use crate::decode::processes::PROCESS_COLUMNS;
-use crate::decode::{COLUMNS, Column, Decoder};
+use crate::decode::{Column, Decoder};
 use crate::plan::StatisticPlan;
-use crate::walk::{Frame, Select, Walker};
+use crate::walk::Frame;
+
+use self::stats::Statistics;
+pub use self::stats::statistic_column;
 
 /// Batches that may wait for the writer; a reading that finds no room is left out.
 const WAITING: usize = 64;
 /// How soon the thread ends when it is told to.
 const STEP: Duration = Duration::from_millis(50);
 const HOUR_NS: i64 = 3_600_000_000_000;
-
-/// Whose statistics they are, by the names of recordings.
-const WHOSE: [&str; 15] = [
-    "session_id",
-    "session_serial_no",
-    "session_kind",
-    "logon_time",
-    "username",
-    "service_name",
-    "program",
-    "module",
-    "action",
-    "client_id",
-    "machine",
-    "osuser",
-    "con_id",
-    "con_name",
-    "resource_consumer_group",
-];
 
 /// What of a process is recorded.
 const OF_PROCESS: [&str; 12] = [
@@ -140,8 +124,8 @@ impl Drop for SlowTables {
 
 /// Something that is read from time to time.
 trait Source: Send {
-    /// Rows that are to be written now; `None`: none.
-    fn read(&mut self) -> Result<Option<SlowBatch>, ArrowError>;
+    /// Rows that are to be written now; with `last` also those that haven't changed.
+    fn read(&mut self, last: bool) -> Result<Vec<SlowBatch>, ArrowError>;
 }
 
 struct Reader {
@@ -159,15 +143,16 @@ impl Reader {
         }
     }
 
-    fn read(&mut self, out: &Sender<SlowBatch>) {
-        match self.source.read() {
-            Ok(Some(batch)) => {
-                // a writer that doesn't come along loses this reading, and counters are read again
-                if out.try_send(batch).is_err() {
-                    tracing::warn!("statistics were read that nobody had time to write");
+    fn read(&mut self, out: &Sender<SlowBatch>, last: bool) {
+        match self.source.read(last) {
+            Ok(batches) => {
+                for batch in batches {
+                    // a writer that doesn't come along loses this reading, and counters are read again
+                    if out.try_send(batch).is_err() {
+                        tracing::warn!("statistics were read that nobody had time to write");
+                    }
                 }
             }
-            Ok(None) => {}
             Err(error) => tracing::warn!(%error, "rows that don't fit; this is a defect"),
         }
     }
@@ -177,14 +162,14 @@ fn run(readers: &mut [Reader], out: &Sender<SlowBatch>, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let now = Instant::now();
         for reader in readers.iter_mut().filter(|r| r.due <= now) {
-            reader.read(out);
+            reader.read(out, false);
             // late readings are not made up
             reader.due = now + reader.every;
         }
         std::thread::sleep(STEP);
     }
     // the end of what is counted
-    readers.iter_mut().for_each(|reader| reader.read(out));
+    readers.iter_mut().for_each(|reader| reader.read(out, true));
 }
 
 /// Rows of a table whose columns are decoded, with when and where.
@@ -261,84 +246,6 @@ impl<T: PartialEq> Known<T> {
     }
 }
 
-/// The table `stats`.
-struct Statistics {
-    plan: StatisticPlan,
-    walker: Walker,
-    decoder: Decoder,
-    frame: Frame,
-    rows: Rows,
-    known: Known<Vec<u64>>,
-}
-
-/// The column that a statistic gets: its name in lower case, letters and digits joined by `_`.
-pub fn statistic_column(name: &str) -> String {
-    let lower = name.to_ascii_lowercase();
-    let words = lower.split(|c: char| !c.is_ascii_alphanumeric());
-    words
-        .filter(|w| !w.is_empty())
-        .collect::<Vec<_>>()
-        .join("_")
-}
-
-impl Statistics {
-    fn new(attachment: &Attachment, plan: StatisticPlan) -> Result<Statistics, AttachError> {
-        let columns = named(COLUMNS, &WHOSE);
-        let mut needs = needs_of(&columns);
-        needs.extend(statistics::NEEDS);
-        let bound = attachment.bind_sessions(&needs)?;
-        let decoder = Decoder::new(&attachment.blueprint, &bound, &columns);
-        let walker = Walker::new(bound, Select::Used).ok_or_else(|| attachment.lacks_gate())?;
-        let counters = plan.counters.iter();
-        let more = counters.map(|c| Field::new(statistic_column(&c.name), DataType::UInt64, true));
-        Ok(Statistics {
-            frame: walker.frame(),
-            rows: Rows::new(&attachment.name, &columns, more.collect()),
-            plan,
-            walker,
-            decoder,
-            known: Known::new(),
-        })
-    }
-}
-
-impl Source for Statistics {
-    fn read(&mut self) -> Result<Option<SlowBatch>, ArrowError> {
-        let start = monotonic_ns();
-        self.frame.mono_ns = start;
-        self.frame.wall_ns = wall_ns();
-        self.walker
-            .sweep(&mut self.frame, || monotonic_ns() - start);
-        let table = StatisticTable::read(self.walker.bound(), &self.frame, self.plan.clone());
-        let hour = self.frame.wall_ns.div_euclid(HOUR_NS);
-        let mut there = HashSet::new();
-        let mut values: Vec<Vec<u64>> = vec![Vec::new(); self.plan.counters.len()];
-        for i in 0..self.frame.len() {
-            let Some(of) = table.of(i) else {
-                continue;
-            };
-            let key = (self.frame.slots[i], self.decoder.serial(self.frame.row(i)));
-            there.insert(key);
-            let own: Vec<u64> = (0..values.len()).map(|at| of.get(at)).collect();
-            if !self.known.is_news(key, own.clone(), hour) {
-                continue;
-            }
-            self.rows.append(&mut self.decoder, &self.frame, i);
-            for (column, value) in values.iter_mut().zip(own) {
-                column.push(value);
-            }
-        }
-        self.known.keep(&there);
-        if self.rows.rows == 0 {
-            return Ok(None);
-        }
-        let array = |values| -> ArrayRef { Arc::new(UInt64Array::from(values)) };
-        let more = values.into_iter().map(array).collect();
-        let batch = self.rows.take(self.frame.wall_ns, more)?;
-        Ok(Some(("stats", batch)))
-    }
-}
-
 /// The table `processes`.
 struct Processes {
     reader: ProcessReader,
@@ -358,7 +265,7 @@ impl Processes {
 }
 
 impl Source for Processes {
-    fn read(&mut self) -> Result<Option<SlowBatch>, ArrowError> {
+    fn read(&mut self, _last: bool) -> Result<Vec<SlowBatch>, ArrowError> {
         self.reader.look((monotonic_ns(), wall_ns()));
         let frame = &self.reader.frame;
         let hour = frame.wall_ns.div_euclid(HOUR_NS);
@@ -372,10 +279,10 @@ impl Source for Processes {
         }
         self.known.keep(&there);
         if self.rows.rows == 0 {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let batch = self.rows.take(frame.wall_ns, Vec::new())?;
-        Ok(Some(("processes", batch)))
+        Ok(vec![("processes", batch)])
     }
 }
 
@@ -387,7 +294,9 @@ fn named(all: &'static [Column], names: &[&str]) -> Vec<&'static Column> {
 
 #[cfg(test)]
 mod tests {
+    use super::stats::WHOSE;
     use super::*;
+    use crate::decode::COLUMNS;
 
     #[test]
     fn names_of_statistics_are_columns() {

@@ -5,15 +5,18 @@
 
 mod accuracy;
 mod backfill;
+mod bench;
 mod big;
 mod chains;
 mod columns;
 mod corruption;
+mod cost;
+mod damage;
 mod dump_truth;
 mod fixtures;
+mod groups;
 mod guest;
 mod image;
-mod image_damage;
 mod invariants;
 mod mutation;
 mod reconcile;

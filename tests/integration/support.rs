@@ -80,6 +80,11 @@ pub struct Sim {
 impl Sim {
     /// Starts an instance with extra arguments and waits until it is ready.
     pub fn start(sid: &str, args: &[&str]) -> Sim {
+        Sim::with(sid, args, |_| {})
+    }
+
+    /// The same with a changed command.
+    pub fn with(sid: &str, args: &[&str], change: impl FnOnce(&mut Command)) -> Sim {
         let dir = tempfile::Builder::new()
             .prefix("sgasim-")
             .tempdir()
@@ -87,14 +92,15 @@ impl Sim {
         // other users must be able to read the executable and to fail on the memory itself
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(dir.path(), open).unwrap();
-        let mut child = Command::new(simulator())
+        let mut command = Command::new(simulator());
+        command
             .args(["run", "--sid", sid, "--dir"])
             .arg(dir.path())
             .args(args)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("sgasim starts");
+            .stdout(Stdio::piped());
+        change(&mut command);
+        let mut child = command.spawn().expect("sgasim starts");
         let mut line = String::new();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         out.read_line(&mut line).unwrap();

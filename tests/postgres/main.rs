@@ -4,7 +4,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bench;
+mod like_for_like;
 mod server;
+#[path = "../integration/support.rs"]
+#[allow(dead_code)]
+mod support;
 
 use std::collections::BTreeMap;
 
@@ -42,6 +47,13 @@ fn specs() -> Vec<(&'static str, Spec)> {
         spec("application_name", Shape::Text),
         spec("state", Shape::Word(STATES.map(str::to_owned).to_vec())),
         spec("query", Shape::Text),
+        spec(
+            "query_start",
+            Shape::Uint {
+                widest: 8,
+                null: None,
+            },
+        ),
     ]
 }
 
@@ -145,15 +157,23 @@ fn read(
     shown
 }
 
-#[test]
-fn backend_array_of_a_working_server() {
-    let server = Server::start();
+/// The array of backends, and what was learned of its rows.
+struct Array {
+    stride: u64,
+    /// Place of a pid in it.
+    first: TargetAddr,
+    learned: Vec<Learned>,
+    /// Place in a row of the word that counts its changes.
+    counter: u32,
+}
+
+/// Learns the array from 20 clients that come and go for it.
+fn learned_array(server: &Server, space: &dyn AddressSpace) -> Array {
     let clients: Vec<Client> = (0..20).map(|i| server.client(i)).collect();
     std::thread::sleep(std::time::Duration::from_millis(800));
-    let space = server.attach();
     let pids: Vec<u32> = server.activity().into_keys().collect();
     assert!(pids.len() >= 20, "{pids:?}");
-    let (arrays, bytes) = scan::even_places(&space, &pids);
+    let (arrays, bytes) = scan::even_places(space, &pids);
     println!(
         "{} arrays hold the pids, {bytes} bytes read: {arrays:x?}",
         arrays.len()
@@ -164,7 +184,7 @@ fn backend_array_of_a_working_server() {
             .map(|k| TargetAddr(first.0 - in_front(*first) + k * stride))
             .filter(|a| space.locate(*a, *stride).is_ok())
             .collect();
-        let (learned, counters) = learn(&space, &server, rows, in_front(*first));
+        let (learned, counters) = learn(space, server, rows, in_front(*first));
         let count = learned.iter().filter(|l| l.place.is_some()).count();
         if best.as_ref().is_none_or(|b| count > b.0) {
             best = Some((count, *stride, *first, learned, counters));
@@ -194,10 +214,29 @@ fn backend_array_of_a_working_server() {
         1,
         "one word counts the changes: {counters:?}"
     );
-    for field in learned.iter().filter_map(compose::field) {
+    Array {
+        stride,
+        first,
+        learned,
+        counter: counters[0],
+    }
+}
+
+#[test]
+fn backend_array_of_a_working_server() {
+    let server = Server::start();
+    let space = server.attach();
+    let array = learned_array(&server, &space);
+    for field in array.learned.iter().filter_map(compose::field) {
         assert!(field.evidence.unwrap().starts_with("calibrated"));
     }
-    others_are_read_right(&server, &space, (first, stride), &learned, counters[0]);
+    others_are_read_right(
+        &server,
+        &space,
+        (array.first, array.stride),
+        &array.learned,
+        array.counter,
+    );
 }
 
 /// Clients that were not there when the layout was learned.

@@ -1,7 +1,8 @@
 //! A PostgreSQL server of our own with its main segment in SysV memory, and clients of several kinds.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -24,6 +25,21 @@ impl Drop for Client {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// Reads messages until the server waits for a statement (ReadyForQuery).
+fn ready(stream: &mut UnixStream) {
+    loop {
+        let mut head = [0u8; 5];
+        stream.read_exact(&mut head).unwrap();
+        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+        let mut body = vec![0u8; length - 4];
+        stream.read_exact(&mut body).unwrap();
+        assert_ne!(head[0], b'E', "{}", String::from_utf8_lossy(&body));
+        if head[0] == b'Z' {
+            return;
+        }
     }
 }
 
@@ -51,9 +67,23 @@ fn good(command: &mut Command) -> String {
     String::from_utf8(out.stdout).unwrap()
 }
 
+/// What is compared of pg_stat_activity; times as the server stores them, µs since 2000
+/// (src/include/datatype/timestamp.h, POSTGRES_EPOCH_JDATE).
+pub fn activity_sql() -> String {
+    "select pid, datid, usesysid, application_name, state, query, \
+     (extract(epoch from query_start) * 1000000)::bigint - 946684800000000 as query_start \
+     from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() and query <> ''"
+        .to_owned()
+}
+
 impl Server {
     /// Makes and starts a server with three databases and three users.
     pub fn start() -> Server {
+        Server::with_connections(40)
+    }
+
+    /// The same for so many clients.
+    pub fn with_connections(most: u32) -> Server {
         assert!(
             Path::new(BIN).join("postgres").exists(),
             "{BIN}/postgres is missing: apt-get install postgresql-15 (a server of the test's own is started; the packaged one isn't needed)"
@@ -77,7 +107,7 @@ impl Server {
             "--no-sync",
         ]));
         let options = format!(
-            "-c shared_memory_type=sysv -c listen_addresses='' -c unix_socket_directories={} -c max_connections=40 -c shared_buffers=8MB -c fsync=off",
+            "-c shared_memory_type=sysv -c listen_addresses='' -c unix_socket_directories={} -c max_connections={most} -c shared_buffers=8MB -c fsync=off",
             server.dir.path().display()
         );
         let log = server.dir.path().join("log");
@@ -111,6 +141,12 @@ impl Server {
         self.dir.path().join("data")
     }
 
+    /// The command of a client that may do anything, as a user types it.
+    pub fn client_command(&self) -> String {
+        let socket = self.dir.path().display();
+        format!("{BIN}/psql -X -q -h {socket} -U postgres -d postgres")
+    }
+
     fn psql(&self) -> Command {
         let mut command = as_postgres("psql");
         command
@@ -120,7 +156,8 @@ impl Server {
         command
     }
 
-    fn sql(&self, statement: &str) -> String {
+    /// What a statement gives.
+    pub fn sql(&self, statement: &str) -> String {
         good(
             self.psql()
                 .args(["-U", "postgres", "-d", "postgres", "-c", statement]),
@@ -158,11 +195,9 @@ impl Server {
             "application_name",
             "state",
             "query",
+            "query_start",
         ];
-        let text = self.sql(&format!(
-            "select {} from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() and query <> ''",
-            columns.join(",")
-        ));
+        let text = self.sql(&activity_sql());
         text.lines()
             .map(|line| {
                 let cells = line.split('\t').map(str::to_owned);
@@ -171,6 +206,53 @@ impl Server {
                 (row["pid"].parse().unwrap(), row)
             })
             .collect()
+    }
+
+    /// A session without a program of its own: it speaks the protocol itself (PostgreSQL's manual,
+    /// "Message Flow"). It sleeps in a statement, sits idle, or sits in a transaction.
+    pub fn backend(&self, i: usize) -> UnixStream {
+        let mut stream = UnixStream::connect(self.dir.path().join(".s.PGSQL.5432")).unwrap();
+        let wait = Some(std::time::Duration::from_secs(60));
+        stream.set_read_timeout(wait).unwrap();
+        let mut start = 196_608u32.to_be_bytes().to_vec();
+        let (user, database) = (USERS[i % 3], DATABASES[(i / 2) % 3]);
+        let name = format!("steady-{i}");
+        for text in [
+            "user",
+            user,
+            "database",
+            database,
+            "application_name",
+            &name,
+        ] {
+            start.extend_from_slice(text.as_bytes());
+            start.push(0);
+        }
+        start.push(0);
+        let length = |bytes: usize| u32::try_from(bytes + 4).unwrap().to_be_bytes();
+        stream.write_all(&length(start.len())).unwrap();
+        stream.write_all(&start).unwrap();
+        ready(&mut stream);
+        let mut ask = |statement: String| {
+            stream.write_all(b"Q").unwrap();
+            stream.write_all(&length(statement.len() + 1)).unwrap();
+            stream.write_all(statement.as_bytes()).unwrap();
+            stream.write_all(&[0]).unwrap();
+        };
+        match i % 4 {
+            0 => ask(format!("select pg_sleep(300) /* {name} sleeps */")),
+            1 => {
+                ask(format!("select {i} as idle_now"));
+                ready(&mut stream);
+            }
+            _ => {
+                ask("begin".to_owned());
+                ask(format!("select 'in transaction', {i}"));
+                ready(&mut stream);
+                ready(&mut stream);
+            }
+        }
+        stream
     }
 
     /// A client: steady ones sleep in a statement, sit idle or sit in a transaction; every fourth of the first hundred

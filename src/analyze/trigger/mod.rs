@@ -1,109 +1,64 @@
-//! Triggers: conditions on what a tick shows, `active > 50 or missed > 0`.
+//! Triggers: conditions on what a tick shows, `active > 50 OR missed > 0`.
 //!
-//! For: parsing such an expression ([`parse`]) and judging tick after tick by it. Grammar:
-//!
-//! ```text
-//! expression = condition { ("and" | "or") condition }     and binds closer than or; not; ( )
-//! condition  = figure ( > | >= | < | <= | = | != ) number
-//! figure     = active | missed | dropped | late_ms | walk_ms | torn | faulted
-//!            | count( filter, … ) | aas( filter, … )
-//! filter     = "column=value" | column = value | column != "value with % for any text"
-//! ```
-//!
-//! `active` and `count` are of one tick's active sessions, `aas` is their average over the last
-//! [`AAS_WINDOW_NS`]. Not for: what happens when one fires. Callers: `cli::record`.
+//! For: judging tick after tick by a condition of [`crate::filter`] whose columns are the tick's
+//! figures ([`FIGURES`]) and two functions of conditions on its active sessions: `count(…)` of one tick,
+//! `aas(…)` their average over the last [`AAS_WINDOW_NS`]. Not for: what happens when one fires. Callers:
+//! `cli::record`.
 
-mod parse;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 
-use super::filter::Filter;
-use super::value::Value;
+use crate::decode::columns::Kind as ColumnKind;
 use crate::decode::{self, Decoder};
+use crate::filter::{Bound, Expr, FilterError, Kind, Row, Value};
 use crate::walk::Frame;
-
-pub use parse::{TriggerError, parse};
 
 /// Time over which `aas` averages, ns.
 pub const AAS_WINDOW_NS: u64 = 10_000_000_000;
 
-/// How a figure is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comparison {
-    /// `>`
-    Greater,
-    /// `>=`
-    AtLeast,
-    /// `<`
-    Less,
-    /// `<=`
-    AtMost,
-    /// `=`
-    Equal,
-    /// `!=`
-    Unequal,
-}
-
-impl Comparison {
-    fn holds(self, found: f64, limit: f64) -> bool {
-        match self {
-            Comparison::Greater => found > limit,
-            Comparison::AtLeast => found >= limit,
-            Comparison::Less => found < limit,
-            Comparison::AtMost => found <= limit,
-            Comparison::Equal => found == limit,
-            Comparison::Unequal => found != limit,
-        }
-    }
-}
-
 /// A number that a tick shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TickFigure {
-    /// Ticks skipped since the tick before.
-    Missed,
-    /// Ticks for which no frame was free, or that found no room.
-    Dropped,
-    /// How much later than its deadline it began, ms.
-    LateMs,
-    /// How long the walk took, ms.
-    WalkMs,
-    /// Rows that changed during every reading.
-    Torn,
-    /// Rows that could not be read.
-    Faulted,
+type Figure = fn(&Frame) -> Value<'static>;
+
+/// Numbers that a tick shows: active sessions are counted apart.
+const FIGURES: [(&str, Figure); 6] = [
+    // ticks skipped since the tick before
+    ("missed", |tick| Value::Int(tick.missed.into())),
+    // ticks for which no frame was free, or that found no room
+    ("dropped", |tick| Value::Int(tick.dropped.into())),
+    // how much later than its deadline it began
+    ("late_ms", |tick| Value::Decimal(tick.late_ns.into(), 6)),
+    // how long the walk took
+    ("walk_ms", |tick| Value::Decimal(tick.walk_ns.into(), 6)),
+    // rows that changed during every reading
+    ("torn", |tick| Value::Int(tick.torn.into())),
+    // rows that could not be read
+    ("faulted", |tick| Value::Int(tick.faulted.into())),
+];
+
+const ACTIVE: &str = "active";
+const COUNT: &str = "count";
+const AAS: &str = "aas";
+
+/// Parses a trigger.
+///
+/// # Errors
+/// [`FilterError`], which shows where.
+pub fn parse(text: &str) -> Result<Expr, FilterError> {
+    Expr::parse_with(text, &[COUNT, AAS])
 }
 
-/// What is compared.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Figure {
-    /// Of the tick itself.
-    Tick(TickFigure),
-    /// Active sessions that pass all filters.
-    Count(Vec<Filter>),
-    /// Their average.
-    Aas(Vec<Filter>),
+/// Where a column of the condition comes from.
+enum Source {
+    Tick(Figure),
+    Counted(usize),
 }
 
-/// An expression.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Expression {
-    /// Both.
-    And(Box<Expression>, Box<Expression>),
-    /// Either.
-    Or(Box<Expression>, Box<Expression>),
-    /// Not.
-    Not(Box<Expression>),
-    /// A figure against a number.
-    Compare(Figure, Comparison, f64),
-}
-
-/// One sum of active sessions, with its average.
+/// Active sessions that fulfil a condition.
 struct Counted {
-    /// Column of the decoder and condition.
-    filters: Vec<(usize, Filter)>,
+    /// The condition, with the decoder's column of each of its columns; none: all.
+    condition: Option<(Bound, Vec<usize>)>,
     count: u64,
     /// Weight and count of the last ticks, and their sums; only for averages.
     window: Option<Window>,
@@ -130,99 +85,72 @@ impl Window {
         }
     }
 
-    fn average(&self) -> f64 {
-        match self.weight_ns {
-            0 => 0.0,
-            weight => self.active_ns as f64 / weight as f64,
+    /// In thousandths.
+    fn average(&self) -> i128 {
+        let average = (self.active_ns * 1000).checked_div(self.weight_ns.into());
+        average.and_then(|n| i128::try_from(n).ok()).unwrap_or(0)
+    }
+}
+
+impl Counted {
+    fn value(&self) -> Value<'static> {
+        match &self.window {
+            Some(window) => Value::Decimal(window.average(), 3),
+            None => Value::Int(self.count.into()),
         }
     }
 }
 
-/// An expression bound to a decoder's columns, with what it remembers of earlier ticks.
+/// A condition bound to a decoder's columns, with what it remembers of earlier ticks.
 pub struct Trigger {
-    node: Node,
+    condition: Bound,
+    /// Of each of the condition's columns.
+    sources: Vec<Source>,
+    /// The decoder's column that says whether a session is active.
     active: Option<usize>,
     counted: Vec<Counted>,
 }
 
-enum Node {
-    And(Box<Node>, Box<Node>),
-    Or(Box<Node>, Box<Node>),
-    Not(Box<Node>),
-    Tick(TickFigure, Comparison, f64),
-    Count(usize, Comparison, f64),
-    Aas(usize, Comparison, f64),
-}
-
 impl Trigger {
-    /// Binds an expression to the columns of a recording, by their names there.
+    /// Binds a condition to the columns of a recording, by their names there.
     ///
     /// # Errors
-    /// [`TriggerError`] for a filter's column that recordings don't have.
-    pub fn bind(
-        expression: &Expression,
-        columns: &[&'static decode::Column],
-    ) -> Result<Trigger, TriggerError> {
-        let mut trigger = Trigger {
-            node: Node::Tick(TickFigure::Missed, Comparison::Less, 0.0),
+    /// [`FilterError`] for a figure that ticks don't have, or a column that recordings don't have.
+    pub fn bind(expr: &Expr, columns: &[&'static decode::Column]) -> Result<Trigger, FilterError> {
+        let names = [ACTIVE].into_iter().chain(FIGURES.map(|(name, _)| name));
+        let calls = expr.calls().iter().map(|call| call.name.as_str());
+        let known: Vec<_> = names
+            .chain(calls)
+            .map(|name| (name.to_owned(), Kind::Number))
+            .collect();
+        let condition = expr.bind(&known)?;
+        let mut counted = Vec::new();
+        let mut sources = Vec::new();
+        for name in condition.columns() {
+            if let Some((_, figure)) = FIGURES.iter().find(|(known, _)| known == name) {
+                sources.push(Source::Tick(*figure));
+                continue;
+            }
+            let call = expr.calls().iter().find(|call| call.name == *name);
+            let inner = call.and_then(|call| call.condition.as_ref());
+            sources.push(Source::Counted(counted.len()));
+            counted.push(Counted {
+                condition: inner.map(|inner| of_columns(inner, columns)).transpose()?,
+                count: 0,
+                window: call
+                    .is_some_and(|call| call.function == AAS)
+                    .then(Window::default),
+            });
+        }
+        Ok(Trigger {
+            condition,
+            sources,
             active: columns.iter().position(|c| c.ash == "is_active"),
-            counted: Vec::new(),
-        };
-        trigger.node = trigger.node(expression, columns)?;
-        Ok(trigger)
-    }
-
-    fn node(
-        &mut self,
-        expression: &Expression,
-        columns: &[&'static decode::Column],
-    ) -> Result<Node, TriggerError> {
-        Ok(match expression {
-            Expression::And(a, b) => Node::And(
-                Box::new(self.node(a, columns)?),
-                Box::new(self.node(b, columns)?),
-            ),
-            Expression::Or(a, b) => Node::Or(
-                Box::new(self.node(a, columns)?),
-                Box::new(self.node(b, columns)?),
-            ),
-            Expression::Not(a) => Node::Not(Box::new(self.node(a, columns)?)),
-            Expression::Compare(Figure::Tick(figure), comparison, limit) => {
-                Node::Tick(*figure, *comparison, *limit)
-            }
-            Expression::Compare(Figure::Count(filters), comparison, limit) => {
-                Node::Count(self.count(filters, columns, false)?, *comparison, *limit)
-            }
-            Expression::Compare(Figure::Aas(filters), comparison, limit) => {
-                Node::Aas(self.count(filters, columns, true)?, *comparison, *limit)
-            }
+            counted,
         })
     }
 
-    fn count(
-        &mut self,
-        filters: &[Filter],
-        columns: &[&'static decode::Column],
-        average: bool,
-    ) -> Result<usize, TriggerError> {
-        let bound = filters.iter().map(|filter| {
-            let found = columns.iter().position(|c| c.ash == filter.column);
-            let names = || columns.iter().map(|c| c.ash).collect::<Vec<_>>().join(", ");
-            let at = found.ok_or_else(|| TriggerError::NoColumn {
-                column: filter.column.clone(),
-                available: names(),
-            })?;
-            Ok((at, filter.clone()))
-        });
-        self.counted.push(Counted {
-            filters: bound.collect::<Result<_, _>>()?,
-            count: 0,
-            window: average.then(Window::default),
-        });
-        Ok(self.counted.len() - 1)
-    }
-
-    /// Judges a tick. When the expression holds: what was found, in words.
+    /// Judges a tick. When the condition holds: what was found, in words.
     pub fn look(&mut self, frame: &Frame, decoder: &mut Decoder) -> Option<String> {
         for counted in &mut self.counted {
             counted.count = 0;
@@ -237,9 +165,11 @@ impl Trigger {
                 continue;
             }
             for counted in &mut self.counted {
-                let mut filters = counted.filters.iter();
-                let passes = filters.all(|(at, filter)| filter.matches(&plain(&value(*at))));
-                counted.count += u64::from(passes);
+                let fulfils = counted.condition.as_ref().is_none_or(|(bound, at)| {
+                    let found = at.iter().map(|at| plain(value(*at))).collect();
+                    bound.matches(&Values(found))
+                });
+                counted.count += u64::from(fulfils);
             }
         }
         for counted in &mut self.counted {
@@ -247,69 +177,77 @@ impl Trigger {
                 window.push(frame.weight_ns, counted.count);
             }
         }
-        let mut found = Vec::new();
-        self.holds(&self.node, frame, &mut found)
-            .then(|| found.join(", "))
+        self.holds(frame)
     }
 
-    fn holds(&self, node: &Node, frame: &Frame, found: &mut Vec<String>) -> bool {
-        let (name, value, comparison, limit) = match node {
-            // both are judged, so that all figures are told
-            Node::And(a, b) => return self.holds(a, frame, found) & self.holds(b, frame, found),
-            Node::Or(a, b) => return self.holds(a, frame, found) | self.holds(b, frame, found),
-            Node::Not(a) => return !self.holds(a, frame, found),
-            Node::Tick(figure, comparison, limit) => {
-                let (name, value) = of_tick(*figure, frame);
-                (name.to_owned(), value, comparison, limit)
-            }
-            Node::Count(at, comparison, limit) => {
-                let (name, counted) = self.named("count", *at);
-                (
-                    name,
-                    counted.map_or(0.0, |c| c.count as f64),
-                    comparison,
-                    limit,
-                )
-            }
-            Node::Aas(at, comparison, limit) => {
-                let (name, counted) = self.named("aas", *at);
-                let window = counted.and_then(|c| c.window.as_ref());
-                (name, window.map_or(0.0, Window::average), comparison, limit)
-            }
+    fn holds(&self, frame: &Frame) -> Option<String> {
+        let of = |source: &Source| match source {
+            Source::Tick(figure) => figure(frame),
+            Source::Counted(at) => self.counted.get(*at).map_or(Value::Null, Counted::value),
         };
-        found.push(format!("{name} is {}", (value * 100.0).round() / 100.0));
-        comparison.holds(value, *limit)
-    }
-
-    fn named(&self, function: &str, at: usize) -> (String, Option<&Counted>) {
-        let counted = self.counted.get(at);
-        let filters = counted.map_or_else(Vec::new, |c| {
-            c.filters.iter().map(|(_, f)| f.to_string()).collect()
-        });
-        let name = match (function, filters.is_empty()) {
-            ("count", true) => "active".to_owned(),
-            _ => format!("{function}({})", filters.join(", ")),
-        };
-        (name, counted)
+        let values = Values(self.sources.iter().map(of).collect());
+        self.condition.matches(&values).then(|| {
+            let names = self.condition.columns().iter().zip(&values.0);
+            let found = names.map(|(name, value)| format!("{name} is {}", shown(value)));
+            found.collect::<Vec<_>>().join(", ")
+        })
     }
 }
 
-fn of_tick(figure: TickFigure, frame: &Frame) -> (&'static str, f64) {
-    match figure {
-        TickFigure::Missed => ("missed", f64::from(frame.missed)),
-        TickFigure::Dropped => ("dropped", f64::from(frame.dropped)),
-        TickFigure::LateMs => ("late_ms", frame.late_ns as f64 / 1e6),
-        TickFigure::WalkMs => ("walk_ms", frame.walk_ns as f64 / 1e6),
-        TickFigure::Torn => ("torn", f64::from(frame.torn)),
-        TickFigure::Faulted => ("faulted", f64::from(frame.faulted)),
+struct Values<'a>(Vec<Value<'a>>);
+
+impl Row for Values<'_> {
+    fn value(&self, column: usize) -> Value<'_> {
+        self.0.get(column).cloned().unwrap_or(Value::Null)
     }
 }
 
-/// A decoded value as filters compare it.
-fn plain(value: &decode::Value<'_>) -> Value {
+/// A condition on sessions, with the place in `columns` of each of its columns.
+fn of_columns(
+    expr: &Expr,
+    columns: &[&'static decode::Column],
+) -> Result<(Bound, Vec<usize>), FilterError> {
+    let known: Vec<_> = columns
+        .iter()
+        .map(|column| (column.ash.to_owned(), kind(column.kind)))
+        .collect();
+    let bound = expr.bind(&known)?;
+    let place = |name: &String| columns.iter().position(|column| column.ash == name);
+    let places = bound.columns().iter().filter_map(place).collect();
+    Ok((bound, places))
+}
+
+/// How conditions compare a column.
+fn kind(kind: ColumnKind) -> Kind {
+    match kind {
+        ColumnKind::U32 | ColumnKind::U64 | ColumnKind::I64 => Kind::Number,
+        ColumnKind::Bool => Kind::Bool,
+        ColumnKind::Time => Kind::Time,
+        ColumnKind::Text | ColumnKind::Address => Kind::Text,
+    }
+}
+
+/// A decoded value as conditions compare it.
+fn plain(value: decode::Value<'_>) -> Value<'_> {
     match value {
-        value if value.is_null() => Value::Null,
-        decode::Value::Uint(n) => Value::UInt(*n),
-        other => Value::Text(other.to_text()),
+        decode::Value::Absent | decode::Value::Null => Value::Null,
+        decode::Value::Uint(n) => Value::Int(n.into()),
+        decode::Value::Int(n) => Value::Int(n.into()),
+        decode::Value::Bool(value) => Value::Bool(value),
+        decode::Value::Time(seconds) => Value::Time(seconds.saturating_mul(1_000_000)),
+        decode::Value::Text(text) => Value::Text(text),
+        other => Value::Text(other.to_text().into()),
+    }
+}
+
+/// A figure as people read it: at most two decimals.
+fn shown(value: &Value<'_>) -> String {
+    match value {
+        Value::Int(n) => n.to_string(),
+        Value::Decimal(n, scale) => {
+            let number = *n as f64 / 10f64.powi(*scale as i32);
+            ((number * 100.0).round() / 100.0).to_string()
+        }
+        _ => "unknown".to_owned(),
     }
 }

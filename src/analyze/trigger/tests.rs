@@ -1,97 +1,77 @@
-//! Tests of triggers: their grammar and where its errors point. Judging ticks is tested with a real
+//! Tests of triggers: what may be written and where errors point. Judging ticks is tested with a real
 //! recorder.
 
 use super::*;
+use crate::decode::columns::sample_columns;
+
+fn bound(text: &str) -> Result<Trigger, FilterError> {
+    Trigger::bind(&parse(text)?, &sample_columns())
+}
 
 fn point(text: &str) -> (usize, String) {
-    match parse(text) {
-        Err(TriggerError::Syntax { at, expected, .. }) => (at, expected),
-        other => panic!("{text}: {other:?}"),
+    match bound(text) {
+        Err(error) => (error.at(), error.message().to_owned()),
+        Ok(_) => panic!("{text} is taken"),
     }
 }
 
 #[test]
-fn the_forms_that_there_are() {
-    let count = |words: &[&str]| {
-        let filters = words.iter().map(|w| w.parse().unwrap()).collect();
-        Figure::Count(filters)
-    };
-    let greater = |figure, limit| Expression::Compare(figure, Comparison::Greater, limit);
-    assert_eq!(parse("active > 50"), Ok(greater(count(&[]), 50.0)));
-    let lock = "enq: TX - row lock contention";
-    let event = format!("event={lock}");
-    let expected = Expression::Compare(count(&[&event]), Comparison::AtLeast, 5.0);
-    assert_eq!(
-        parse(&format!("count(event=\"{lock}\") >= 5")),
-        Ok(expected.clone())
-    );
-    assert_eq!(parse(&format!("count( 'event={lock}' )>=5")), Ok(expected));
-    let aas = Figure::Aas(vec!["wait_class=Concurrency".parse().unwrap()]);
-    assert_eq!(
-        parse("aas(\"wait_class=Concurrency\") > 10"),
-        Ok(greater(aas, 10.0))
-    );
-    let two = count(&["username!=SYS", "session_id=7"]);
-    assert_eq!(
-        parse("COUNT(username != SYS, sid=7) > 0.5"),
-        Ok(greater(two, 0.5))
-    );
+fn figures_and_functions_are_columns() {
+    let trigger = bound(
+        "active > 50 AND count(event = 'enq: TX - row lock contention') >= 5 OR late_ms > 0.5",
+    )
+    .unwrap();
+    let names = trigger.condition.columns();
+    let call = "count(event = 'enq: TX - row lock contention')";
+    assert_eq!(names, ["active", call, "late_ms"]);
+    assert!(trigger.counted[0].condition.is_none() && trigger.counted[1].condition.is_some());
+    assert!(trigger.counted.iter().all(|c| c.window.is_none()));
+    let averaged = bound("AAS( wait_class LIKE 'Con%' and sid <> 7 ) > 2.25 and not aas() < 1");
+    let averaged = averaged.unwrap();
+    assert!(averaged.counted.iter().all(|c| c.window.is_some()));
+    assert_eq!(averaged.counted[0].condition.as_ref().unwrap().1.len(), 2);
 }
 
 #[test]
-fn and_binds_closer_than_or() {
-    let figure = |f| {
-        Box::new(Expression::Compare(
-            Figure::Tick(f),
-            Comparison::Greater,
-            0.0,
-        ))
-    };
-    let (m, d, t) = (
-        figure(TickFigure::Missed),
-        figure(TickFigure::Dropped),
-        figure(TickFigure::Torn),
+fn figures_are_compared_exactly() {
+    let trigger = bound("late_ms > 0.5 or missed between 2 and 3").unwrap();
+    let mut frame = Frame::new(1, 1);
+    (frame.late_ns, frame.missed) = (500_000, 1);
+    assert_eq!(trigger.holds(&frame), None);
+    frame.late_ns += 1;
+    assert_eq!(
+        trigger.holds(&frame).unwrap(),
+        "late_ms is 0.5, missed is 1"
     );
-    let or = parse("missed > 0 or dropped > 0 and torn > 0").unwrap();
-    let inner = Expression::And(d.clone(), t.clone());
-    assert_eq!(or, Expression::Or(m.clone(), Box::new(inner)));
-    let grouped = parse("(missed > 0 or dropped > 0) and not torn > 0").unwrap();
-    let left = Expression::Or(m, d);
-    let right = Expression::Not(t);
-    assert_eq!(grouped, Expression::And(Box::new(left), Box::new(right)));
+    (frame.late_ns, frame.missed) = (1_237_000, 2);
+    assert_eq!(
+        trigger.holds(&frame).unwrap(),
+        "late_ms is 1.24, missed is 2"
+    );
 }
 
 #[test]
 fn errors_show_where() {
     assert_eq!(point("").0, 0);
-    assert_eq!(point("actve > 5").0, 0);
+    let (at, said) = point("actve > 5");
+    assert!(at == 0 && said.contains("is it active"), "{said}");
+    assert_eq!(point("active 5").0, 7);
+    assert_eq!(point("active > many").0, 9);
+    assert_eq!(point("active > 5 active").0, 11);
     assert_eq!(
-        point("active 5"),
-        (7, "a comparison: > >= < <= = !=".to_owned())
+        point("count > 5"),
+        (6, "( is expected after count".to_owned())
     );
-    assert_eq!(point("active > many"), (9, "a number".to_owned()));
-    assert_eq!(
-        point("active > 5 active"),
-        (11, "`and`, `or` or the end".to_owned())
-    );
-    assert_eq!(point("count(event) > 5"), (11, "`=` or `!=`".to_owned()));
-    assert_eq!(
-        point("count(event=\"x > 5"),
-        (12, "a closing \"".to_owned())
-    );
-    assert_eq!(
-        point("count(\"nothing\") > 5"),
-        (6, "column=value".to_owned())
-    );
-    assert_eq!(point("(active > 5"), (11, "`)`".to_owned()));
-    assert_eq!(point("active > 5 ! missed > 1").0, 11);
+    assert_eq!(point("count(event) > 5").0, 6);
+    assert_eq!(point("count(event='x > 5").0, 12);
+    assert_eq!(point("count(sid = 1 > 5").0, 14);
+    assert_eq!(point("count(count(sid = 1) > 1) > 5").0, 11);
+    let (at, said) = point("active > 5 or count(colour = 'red') > 5");
+    assert!(at == 20 && said.contains("no column `colour`"), "{said}");
     let deep = format!("{}active > 5{}", "(".repeat(100), ")".repeat(100));
-    assert_eq!(point(&deep).1, "an expression less deep");
-    let shown = parse("aktiv > 5").unwrap_err().to_string();
-    assert!(
-        shown.ends_with("found `aktiv`\n  aktiv > 5\n  ^"),
-        "{shown}"
-    );
+    assert!(point(&deep).1.starts_with("more than 64 brackets"));
+    let shown = bound("active >> 5").err().unwrap().to_string();
+    assert!(shown.ends_with("\n  active >> 5\n          ^"), "{shown}");
 }
 
 #[test]
@@ -100,11 +80,15 @@ fn an_average_is_over_its_window() {
     for _ in 0..1000 {
         window.push(100_000_000, 4);
     }
-    assert_eq!(window.average(), 4.0);
+    assert_eq!(window.average(), 4000);
     // five seconds of 8: half of the window
     for _ in 0..50 {
         window.push(100_000_000, 8);
     }
-    assert!((window.average() - 6.0).abs() < 0.1, "{}", window.average());
+    assert!(
+        (window.average() - 6000).abs() < 100,
+        "{}",
+        window.average()
+    );
     assert!(window.ticks.len() <= 100);
 }

@@ -269,10 +269,14 @@ pub fn even_places(
         for place in &places {
             groups.entry(place.0 % distance).or_default().push(*place);
         }
-        for group in groups.into_values() {
+        let reach = distance * 8 * wanted.len() as u64;
+        // the same number far away is something else, and no part of the array
+        let parts = groups
+            .values()
+            .flat_map(|group| group.chunk_by(|a, b| b.0 - a.0 <= reach));
+        for group in parts {
             let kinds: BTreeSet<u32> = group.iter().map(|p| p.1).collect();
-            let span = group[group.len() - 1].0 - group[0].0;
-            let compact = span / distance <= 8 * wanted.len() as u64;
+            let compact = group[group.len() - 1].0 - group[0].0 <= reach;
             if compact && kinds.len() == group.len() && kinds.len() * 10 >= wanted.len() * 9 {
                 found.push((TargetAddr(group[0].0), distance, kinds.len()));
             }
@@ -310,4 +314,29 @@ fn places_of(space: &dyn AddressSpace, wanted: &BTreeSet<u32>) -> (Vec<(u64, u32
         total += len * 8;
     }
     (places, total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::BytesSpace;
+
+    #[test]
+    fn evenly_spaced_numbers_are_found_beside_strays() {
+        let numbers: Vec<u32> = (2500..2520).collect();
+        let mut bytes = vec![0u8; 1 << 16];
+        let mut put = |at: usize, number: u32| {
+            bytes[at..at + 4].copy_from_slice(&number.to_le_bytes());
+        };
+        for (i, number) in numbers.iter().enumerate() {
+            put(64 + i * 216, *number);
+        }
+        // one of them again far away, at the same remainder
+        put(64 + 250 * 216, 2503);
+        let base = TargetAddr(0x10_0000 * 216);
+        let space = BytesSpace::new(vec![(base, bytes)]).unwrap();
+        let (found, read) = even_places(&space, &numbers);
+        assert_eq!(found[0], (TargetAddr(base.0 + 64), 216, 20));
+        assert_eq!(read, 1 << 16);
+    }
 }

@@ -10,6 +10,7 @@ mod feed;
 mod life;
 mod notify;
 mod options;
+mod queue;
 mod service;
 mod summary;
 mod writer;

@@ -10,8 +10,9 @@ use super::super::Failure;
 use super::super::args::RecordArgs;
 use super::super::quantities::{age, bytes, duration, duration_or_zero, rate};
 use super::super::statistics::statistic_plan;
-use crate::analyze::trigger::{Expression, Trigger, TriggerError, parse};
+use crate::analyze::trigger::{Trigger, parse};
 use crate::decode::columns::sample_columns;
+use crate::filter::{Expr, FilterError};
 use crate::memory::ThreadPriority;
 use crate::record::{RecorderOptions, RecordingMeta, Retention};
 use crate::sample::slow::SlowOptions;
@@ -38,9 +39,9 @@ pub struct ServiceArgs {
     /// Wait for the instance if it isn't there, and again whenever it goes away
     #[arg(long)]
     pub follow: bool,
-    /// Sample faster for a while when this holds: 'active > 50', 'aas(wait_class=Concurrency) > 10 or count("event=enq: TX%") >= 5', 'missed > 0'
+    /// Sample faster for a while when this holds: 'active > 50', "aas(wait_class = 'Concurrency') > 10 OR count(event LIKE 'enq: TX%') >= 5", 'missed > 0'
     #[arg(long, value_name = "EXPR", value_parser = trigger)]
-    pub trigger: Option<Expression>,
+    pub trigger: Option<Expr>,
     /// How fast and how long then; the minute before, one look a second at all sessions, idle ones too, is kept in up to 64 MiB of memory and written as table preceding
     #[arg(long, value_name = "HZ:TIME", value_parser = burst, default_value = "1000:5s")]
     pub burst: (f64, Duration),
@@ -89,14 +90,14 @@ const COST_STATISTICS: [&str; 14] = [
 /// What is done when.
 #[derive(Clone, Debug)]
 pub(super) struct Burst {
-    pub(super) trigger: Expression,
+    pub(super) trigger: Expr,
     pub(super) rate_hz: f64,
     pub(super) length: Duration,
     pub(super) every: Duration,
 }
 
 /// A trigger of columns that recordings have.
-fn trigger(text: &str) -> Result<Expression, TriggerError> {
+fn trigger(text: &str) -> Result<Expr, FilterError> {
     let expression = parse(text)?;
     Trigger::bind(&expression, &sample_columns())?;
     Ok(expression)

@@ -16,6 +16,7 @@ use super::feed::Feed;
 use super::life::Signals;
 use super::notify::Seat;
 use super::options::{self, ServiceArgs};
+use super::queue::Queue;
 use super::summary::Progress;
 use crate::record::{Note, RecordError, RecordErrorKind, Recorder, RecorderOptions, Summary};
 use crate::sample::recorder_events::event_batch;
@@ -34,8 +35,6 @@ const PAST_HOURS_EVERY: Duration = Duration::from_secs(10);
 const DISTRUST_STEP: Duration = Duration::from_secs(3600);
 /// Events that wait for room; more are forgotten.
 const MAX_EVENTS: usize = 10_000;
-/// Batches of other tables that wait for room; more are left out.
-const MAX_QUEUE: usize = 128;
 /// Without a frame for so long, and for some periods, the sampler doesn't make progress.
 const QUIET: Duration = Duration::from_secs(5);
 
@@ -71,7 +70,7 @@ pub(super) struct Writer<'a> {
     /// All files are to be closed.
     rotating: bool,
     /// Rows of other tables that wait for the next write.
-    queue: Vec<SlowBatch>,
+    queue: Queue,
 }
 
 impl<'a> Writer<'a> {
@@ -102,7 +101,7 @@ impl<'a> Writer<'a> {
             flush_at: Instant::now() + args.service.flush,
             looked_for_past: Instant::now(),
             rotating: false,
-            queue: Vec::new(),
+            queue: Queue::default(),
         };
         // tables are flushed in this order: what a sample refers to before it, a tick after its samples
         for (table, none) in feed.rows.all_tables()? {
@@ -169,7 +168,7 @@ impl<'a> Writer<'a> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if feed.rows.len() >= BATCH_ROWS || self.batch_is_due() {
-                self.queue(slow.batches.try_iter());
+                self.queue.readings(slow.batches.try_iter());
                 self.write(Some(feed));
                 seat.status(|| self.status(), false);
             }
@@ -181,14 +180,8 @@ impl<'a> Writer<'a> {
             }
             self.stop_if_failed(&stop);
         }
-        self.queue(slow.finish().into_iter());
+        self.queue.readings(slow.finish().into_iter());
         self.write(Some(feed));
-    }
-
-    /// Takes rows of other tables; while there is no room, only so many.
-    fn queue(&mut self, batches: impl Iterator<Item = SlowBatch>) {
-        let room = MAX_QUEUE.saturating_sub(self.queue.len());
-        self.queue.extend(batches.take(room));
     }
 
     fn judge(&mut self, feed: &mut Feed, frame: &Frame) {
@@ -199,7 +192,9 @@ impl<'a> Writer<'a> {
             Judged::Calm => {}
             Judged::Begun(why) => {
                 let looks = bursts.take_preceding();
-                self.queue(looks.into_iter().map(|look| ("preceding", look)));
+                for look in looks {
+                    self.queue.once("preceding", look);
+                }
                 self.event(EventKind::BurstBegun, why);
             }
             Judged::Ended(ticks) => {
@@ -309,14 +304,14 @@ impl<'a> Writer<'a> {
             let fresh = feed.texts.as_mut().map(|texts| texts.take_fresh());
             if let Some(fresh) = fresh.filter(|f| !f.is_empty()) {
                 let batch = statement_batch(&fresh).map_err(|e| unfit("sql_text", &e))?;
-                self.recorder.write("sql_text", &batch)?;
+                self.queue.once("sql_text", batch);
             }
         } else {
             room?;
         }
-        for (table, batch) in std::mem::take(&mut self.queue) {
-            self.recorder.write(table, &batch)?;
-        }
+        let recorder = &mut self.recorder;
+        self.queue
+            .write(|table, batch| recorder.write(table, batch))?;
         self.write_events()?;
         self.close_past_hours()?;
         if !flush {
@@ -467,8 +462,8 @@ fn event_of(note: &Note) -> RecorderEvent {
             tracing::warn!("{detail}");
             RecorderEvent::now(EventKind::LeftOpen, detail)
         }
-        Note::Damaged { path } => {
-            let detail = format!("{} was damaged: kept beside as it is", path.display());
+        Note::Damaged { path, why } => {
+            let detail = format!("{} was damaged and is kept beside: {why}", path.display());
             tracing::warn!("{detail}");
             RecorderEvent::now(EventKind::LeftOpen, detail)
         }

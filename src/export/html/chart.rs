@@ -49,7 +49,7 @@ pub(super) fn section(cube: &Cube, cpu_count: Option<u32>) -> Markup {
             }
             p class="hint" {
                 @match cpu_count {
-                    Some(count) => { "Dashed line: " (text::count(count.into(), "CPU")) " of the host (CPU_COUNT of the instance may be lower). Above it, sessions must have waited for CPU." },
+                    Some(count) => { "Dashed line: " (text::count(count.into(), "CPU")) " of the host (CPU_COUNT of the instance may be lower). More sessions ON CPU than that can't all have had one." },
                     None => { "No CPU line: the recording doesn't say how many CPUs the host has." },
                 }
             }

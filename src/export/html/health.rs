@@ -117,7 +117,21 @@ fn judged(cube: &Cube) -> (Grade, Vec<String>) {
         add(
             Grade::Fair,
             format!(
-                "{files} ended within a batch: it was being written, or the recorder was killed, and its last second may be missing"
+                "{files} ended within a flush: it was being written, or the recorder was killed, and its last second may be missing"
+            ),
+        );
+    }
+    if meta.unproven_files > 0 {
+        let files = text::count(meta.unproven_files, "file");
+        let what = format!("{files} without checksums: damage to them may not be seen");
+        add(Grade::Fair, what);
+    }
+    if meta.unjoined > 0 {
+        let times = text::count(meta.unjoined, "time");
+        add(
+            Grade::Fair,
+            format!(
+                "{times} a sample refers to a session, cursor or event that the recording lacks: its columns are empty there"
             ),
         );
     }

@@ -5,8 +5,11 @@
 //! clicked narrow everything, computed from sums that the page carries ([`data`]). Whatever was
 //! recorded is hostile: names and texts come from the monitored clients ([`text`]).
 //!
+//! [`bench`] is another page in the same look, of what `bench` measured.
+//!
 //! Not for: reading a recording other than for texts ([`texts`]). Callers: `cli`.
 
+pub mod bench;
 mod chart;
 mod classes;
 mod data;
@@ -138,20 +141,10 @@ impl Page {
 
     /// The page, as UTF-8 text.
     pub fn render(&self) -> String {
-        let style = style();
-        let title = format!("{} – sgascope", self.heading());
         let page = html! {
             (DOCTYPE)
             html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(policy(&style));
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    meta name="referrer" content="no-referrer";
-                    title { (title) }
-                    style { (PreEscaped(style)) }
-                }
+                (head(&self.heading()))
                 body {
                     (self.header())
                     main {
@@ -253,6 +246,22 @@ impl Page {
                     }
                 }
             }
+        }
+    }
+}
+
+/// What stands in front of a page: its title, its style, and what it may do.
+fn head(heading: &str) -> Markup {
+    let style = style();
+    html! {
+        head {
+            meta charset="utf-8";
+            meta http-equiv="Content-Security-Policy" content=(policy(&style));
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            meta name="referrer" content="no-referrer";
+            title { (heading) " – sgascope" }
+            style { (PreEscaped(style)) }
         }
     }
 }

@@ -91,6 +91,11 @@ pub(crate) fn times(micros: Vec<i64>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from(micros).with_timezone(STORED_ZONE))
 }
 
+/// A column of times in microseconds since 1970 of which some are unknown.
+pub(crate) fn optional_times(micros: Vec<Option<i64>>) -> ArrayRef {
+    Arc::new(TimestampMicrosecondArray::from(micros).with_timezone(STORED_ZONE))
+}
+
 /// A text column of which all rows are the same.
 pub(crate) fn constant(text: &str, rows: usize) -> ArrayRef {
     let mut b = StringDictionaryBuilder::<Int32Type>::new();

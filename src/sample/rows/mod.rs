@@ -30,7 +30,7 @@ use crate::walk::Frame;
 
 pub use self::builder::STORED_ZONE;
 pub(crate) use self::builder::{
-    Builder, constant, data_type, text_column, text_type, time_type, times,
+    Builder, constant, data_type, optional_times, text_column, text_type, time_type, times,
 };
 pub use self::ticks::{statement_batch, tick_schema};
 

@@ -5,6 +5,7 @@ mod clock;
 mod disk;
 mod follow;
 mod kills;
+mod retention;
 mod signals;
 mod tables;
 
@@ -206,7 +207,7 @@ impl Held {
     }
 }
 
-fn time(batch: &RecordBatch, row: usize) -> i64 {
+pub fn time(batch: &RecordBatch, row: usize) -> i64 {
     let column = batch.column_by_name("sample_time").unwrap();
     column.as_primitive::<TimestampMicrosecondType>().value(row)
 }

@@ -123,6 +123,9 @@ struct RunArgs {
     /// Log every state change to this file
     #[arg(long)]
     truth: Option<PathBuf>,
+    /// Counters begin at 0 and move as working sessions' do; what each session consumed is added to this file
+    #[arg(long)]
+    meter: Option<PathBuf>,
     /// System V segments, or granule files in /dev/shm
     #[arg(long, default_value = "sysv", value_parser = memory)]
     memory: MemoryKind,
@@ -362,7 +365,10 @@ fn config(args: &RunArgs) -> Result<Config, String> {
         .map(std::path::absolute)
         .transpose()
         .map_err(|e| e.to_string())?;
+    let meter = args.meter.as_ref().map(std::path::absolute);
+    let meter = meter.transpose().map_err(|e| e.to_string())?;
     Ok(Config {
+        meter,
         sid: args.sid.clone(),
         release: args.release.clone(),
         sessions: args.sessions as usize,

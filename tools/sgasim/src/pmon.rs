@@ -91,6 +91,8 @@ pub struct Config {
     pub situations: Vec<u8>,
     /// MiB of the variable area.
     pub variable_mib: u64,
+    /// File of what each session consumed.
+    pub meter: Option<PathBuf>,
     /// Number of statements of a library cache under churn.
     pub cursors: Option<usize>,
     /// Statements a second that are loaded beside those that sessions run.
@@ -175,6 +177,7 @@ pub fn run(config: &Config) -> Result<(), PmonError> {
     );
     at(dir, io::stdout().flush())?;
     work(&mut engine, config, &requests, paused);
+    engine.meter_all();
     engine.stage.flush_truth(true);
     // The socket's removal shows that nobody listens any more.
     let _ = fs::remove_file(dir.join("control.sock"));
@@ -225,6 +228,9 @@ fn start(config: &Config) -> Result<Engine, PmonError> {
         engine.serve_with(Servers::new(&config.sid));
     }
     engine.populate(config.rate);
+    if let Some(path) = &config.meter {
+        at(path, engine.meter(path, config.seed))?;
+    }
     if !config.situations.is_empty() {
         engine.make_situations(&config.situations);
         write_json(&config.dir.join("situations.json"), &json!(engine.accounts))?;

@@ -112,6 +112,7 @@ impl Engine {
         let flags = self.stage.sessions[i].num(Num::Flags);
         let call = *self.random.pick(&[94, 94, 94, 59, 14, 5, 3]);
         self.minds[i].steps = 1 + self.random.below(6) as u32;
+        self.meter_call(i);
         let now = epoch_seconds();
         self.stage.begin();
         self.end_wait(i);
@@ -147,6 +148,7 @@ impl Engine {
     }
 
     pub(super) fn run(&mut self, i: usize) {
+        self.meter_step(i);
         self.minds[i].step = Step::Running;
         let time = self.stretched(CPU);
         self.appoint(i, time);
@@ -326,8 +328,11 @@ impl Engine {
         self.stage.count(i, self.numbers.logical_reads, reads);
         self.stage.count(i, self.numbers.db_time, 1);
         let cpu = self.random.below(2);
-        self.stage.count(i, self.numbers.cpu, cpu);
+        if self.meter.is_none() {
+            self.stage.count(i, self.numbers.cpu, cpu);
+        }
         self.stage.move_statistics(i);
+        self.meter_called(i);
         if let (Some(p), true) = (self.minds[i].process, self.random.once_in(10)) {
             self.process_memory(p);
         }
@@ -348,6 +353,12 @@ impl Engine {
 
     /// Ends a session: the flags go first, all other bytes stay.
     fn vanish(&mut self, i: usize) {
+        let how = match self.stage.sessions[i].num(Num::Idle) {
+            idle if idle & KILLED != 0 => "kill",
+            idle if idle & SNIPED != 0 => "snipe",
+            _ => "logoff",
+        };
+        self.meter_ends(i, how);
         self.stage.begin();
         self.stage.put(i, Num::StateFlag, ON_FREE_LIST);
         self.stage.put(i, Num::Flags, 0);

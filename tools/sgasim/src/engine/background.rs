@@ -49,7 +49,7 @@ impl Engine {
         } else {
             900_000.0
         };
-        let time = self.random.exponential(mean);
+        let time = self.random.exponential(mean) * self.seldom();
         self.appoint(i, time);
     }
 }

@@ -47,6 +47,8 @@ pub struct Counters {
     /// Value of each moving statistic as V$SESSTAT adds it up, in memory's unit; slot by slot.
     values: Vec<u64>,
     in_parts: bool,
+    /// Statistics move only by what is counted.
+    only_counted: bool,
     random: Random,
 }
 
@@ -75,9 +77,37 @@ impl Counters {
         Counters {
             values: vec![0; instance.places.sessions.len() * moving.len()],
             in_parts: !instance.layout.release.starts_with("12."),
+            only_counted: false,
             random: Random::new(instance.places.sessions.len() as u64),
             moving,
             position,
+        }
+    }
+
+    /// From now on nothing moves but what is counted, and sessions begin at 0.
+    pub fn only_counted(&mut self) {
+        self.only_counted = true;
+    }
+
+    /// What V$SESSTAT shows of a statistic of a slot.
+    pub fn shown(&self, slot: usize, name: &str) -> Option<u64> {
+        let t = self.moving.iter().position(|m| m.name == name)?;
+        Some(self.shown_value(slot, t))
+    }
+
+    fn shown_value(&self, slot: usize, t: usize) -> u64 {
+        let value = self.values[slot * self.moving.len() + t];
+        match self.moving[t].unit {
+            Unit::Microseconds => value / 10_000,
+            _ => value,
+        }
+    }
+
+    /// Sets a statistic that rises and falls.
+    pub fn level(&mut self, at: &Instance, slot: usize, number: Option<usize>, to: u64) {
+        let position = number.and_then(|n| self.position.get(n).copied().flatten());
+        if let Some(t) = position {
+            self.set(at, slot, t, to);
         }
     }
 
@@ -127,7 +157,7 @@ impl Counters {
         let width = self.moving.len();
         self.values[slot * width..(slot + 1) * width].fill(0);
         for t in 0..width {
-            if !self.random.once_in(8) {
+            if !self.only_counted && !self.random.once_in(8) {
                 self.step(at, slot, t, 200_000);
             }
         }
@@ -135,7 +165,8 @@ impl Counters {
 
     /// A call moves a few statistics, each call others.
     pub fn work(&mut self, at: &Instance, slot: usize) {
-        for _ in 0..MOVED {
+        let moved = if self.only_counted { 0 } else { MOVED };
+        for _ in 0..moved {
             let t = self.random.below(self.moving.len() as u64) as usize;
             if t < self.moving.len() {
                 self.step(at, slot, t, 500);
@@ -185,12 +216,8 @@ impl Counters {
         {
             let _ = write!(text, "{}\n\"{}\":[", if first { "" } else { "," }, slot + 1);
             first = false;
-            for (t, statistic) in self.moving.iter().enumerate() {
-                let value = self.values[slot * self.moving.len() + t];
-                let shown = match statistic.unit {
-                    Unit::Microseconds => value / 10_000,
-                    _ => value,
-                };
+            for t in 0..self.moving.len() {
+                let shown = self.shown_value(slot, t);
                 let _ = write!(text, "{}{shown}", if t == 0 { "" } else { "," });
             }
             text.push(']');

@@ -11,6 +11,7 @@ mod cursors;
 pub mod fields;
 mod graph;
 mod locks;
+mod meter;
 mod pace;
 mod people;
 mod population;
@@ -156,6 +157,8 @@ pub struct Engine {
     host: std::sync::Arc<str>,
     /// Operating-system processes, if there are to be any.
     servers: Option<Servers>,
+    /// The account of what sessions consume, if one is kept.
+    meter: Option<meter::Meter>,
     /// What was made on purpose.
     pub accounts: Vec<Account>,
     /// A lock graph has replaced what the workload knows of its sessions.
@@ -199,6 +202,7 @@ impl Engine {
             lag: 0,
             host: std::sync::Arc::from(host_name().as_str()),
             servers: None,
+            meter: None,
             accounts: Vec::new(),
             stage,
             graph_set: false,

@@ -33,6 +33,11 @@ impl Pace {
         self.scale = (hot as f64 * per_second / self.rate).clamp(0.001, 1e6);
     }
 
+    /// Stretches durations by this factor from now on.
+    pub fn fix(&mut self, scale: f64) {
+        (self.controlled, self.scale) = (false, scale);
+    }
+
     /// The factor for durations.
     pub fn scale(&self) -> f64 {
         self.scale

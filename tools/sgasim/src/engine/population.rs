@@ -159,6 +159,7 @@ impl Engine {
         self.minds[i].background = n;
         self.minds[i].process = Some(p);
         self.stage.begin_statistics(i);
+        self.meter_begins(i);
         self.stage.begin();
         self.identity(i, p, (self.people.nothing.clone(), 0), Arc::from("SYS"));
         let texts = [
@@ -206,6 +207,7 @@ impl Engine {
         };
         let (module, action) = self.people.module_action(&mut self.random);
         self.stage.begin_statistics(i);
+        self.meter_begins(i);
         self.minds[i].process = Some(p);
         self.stage.begin();
         let schema = user.0.clone();
@@ -424,6 +426,7 @@ impl Engine {
         } else {
             900_000.0
         });
+        let pause = pause * self.seldom();
         self.later(Task::Recursion, pause);
     }
 
@@ -439,6 +442,7 @@ impl Engine {
         };
         let p = parent.and_then(|parent| self.minds[parent].process);
         self.stage.begin_statistics(i);
+        self.meter_begins(i);
         self.stage.begin();
         self.identity(i, p.unwrap_or(0), (Arc::from("SYS"), 0), Arc::from("SYS"));
         // Some belong to the session that they work for, others to the process of both.

@@ -374,6 +374,11 @@ impl Stage {
         self.counters.count(&self.instance, i, statistic, by);
     }
 
+    /// Sets a statistic of session slot `i` that rises and falls.
+    pub fn level(&mut self, i: usize, statistic: Option<usize>, to: u64) {
+        self.counters.level(&self.instance, i, statistic, to);
+    }
+
     /// Statistics of session slot `i` as at the beginning of its session.
     pub fn begin_statistics(&mut self, i: usize) {
         self.counters.begin(&self.instance, i);

@@ -10,8 +10,8 @@ use sgascope::memory::{AddressSpace, TargetAddr};
 use sgascope::sample::snapshot::Extras;
 use sgascope::sample::{Attachment, Snapshot, Source, TextForm};
 
+use super::{capture, content, pause_with_statements, text};
 use crate::corruption::Random;
-use crate::image::{capture, content, pause_with_statements, text};
 use crate::support::{Sim, end, sgascope, shared};
 
 /// A small image for damages, made once.

@@ -1,0 +1,122 @@
+//! `cost`: what sessions consumed, whose that is, and what it costs.
+//!
+//! Callers: `cli`.
+
+mod audit;
+mod dead_letters;
+mod deltas;
+mod report;
+
+use std::path::Path;
+
+use super::args::{AccountArgs, CostArgs, CostCommand, CostRules};
+use super::report::window;
+use super::{Exit, Failure};
+use crate::analyze::AnalyzeError;
+use crate::finops::FinopsError;
+use crate::finops::account::AccountOptions;
+use crate::finops::checks::Checks;
+use crate::finops::deltas::read::Window;
+use crate::finops::prices::Prices;
+use crate::finops::rules_file::RulesFileError;
+use crate::finops::tenants::Tenants;
+use crate::record::Reader;
+
+pub fn run(args: &CostArgs) -> Result<Exit, Failure> {
+    match &args.command {
+        CostCommand::Deltas(a) => deltas::run(a),
+        CostCommand::Report(a) => report::run(a),
+        CostCommand::Audit(a) => audit::run(a),
+        CostCommand::DeadLetters(a) => dead_letters::run(&a.command),
+    }
+}
+
+impl From<FinopsError> for Failure {
+    fn from(error: FinopsError) -> Failure {
+        let exit = match error {
+            FinopsError::Record(error) => return error.into(),
+            FinopsError::Columns(AnalyzeError::Record(error)) => return error.into(),
+            FinopsError::Io { ref source, .. } => match source.kind() {
+                std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
+                std::io::ErrorKind::NotFound => Exit::Nothing,
+                _ => Exit::Damaged,
+            },
+            FinopsError::Config { .. } | FinopsError::TooLarge(_) => Exit::Usage,
+            FinopsError::Columns(_)
+            | FinopsError::Damaged { .. }
+            | FinopsError::Rows(_)
+            | FinopsError::Json(_) => Exit::Damaged,
+        };
+        Failure::new(exit, error.to_string())
+    }
+}
+
+/// Rules and prices that were asked for.
+struct Rules {
+    tenants: Option<Tenants>,
+    prices: Prices,
+    checks: Checks,
+}
+
+impl Rules {
+    fn of(args: &CostRules) -> Result<Rules, Failure> {
+        let tenants = args.tenants.as_deref().map(Tenants::load).transpose();
+        let tenants = tenants.map_err(|e| match &e {
+            RulesFileError::Io { source, .. }
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
+                Failure::new(Exit::NoPermission, e.to_string())
+            }
+            _ => Failure::new(Exit::Usage, e.to_string()),
+        })?;
+        let prices = Prices::load(args.prices.as_deref())?;
+        let checks = Checks {
+            limits: prices.limits.clone(),
+            require_tenant: args.require_tenant,
+        };
+        Ok(Rules {
+            tenants,
+            prices,
+            checks,
+        })
+    }
+}
+
+/// A recording and how to account for it.
+struct Asked {
+    reader: Reader,
+    rules: Rules,
+    window: Window,
+}
+
+impl Asked {
+    fn of(args: &AccountArgs) -> Result<Asked, Failure> {
+        let reader = Reader::open(Path::new(&args.recording))?;
+        let mut rules = Rules::of(&args.rules)?;
+        let (from_us, to_us) = window(&reader, args.from.as_deref(), args.to.as_deref())?;
+        if rules.checks.limits.cpus == 0 {
+            let runs = reader.recording().runs.iter();
+            let cpus = runs.filter_map(|run| run.meta.cpu_count).max();
+            // without a word of it, one session may use what a large host has
+            rules.checks.limits.cpus = cpus.map_or(1024, u64::from);
+        }
+        Ok(Asked {
+            reader,
+            rules,
+            window: Window {
+                from_us,
+                to_us,
+                instance: args.instance.clone(),
+            },
+        })
+    }
+
+    fn options(&self, step_us: Option<i64>) -> AccountOptions<'_> {
+        AccountOptions {
+            window: self.window.clone(),
+            tenants: self.rules.tenants.as_ref(),
+            checks: self.rules.checks.clone(),
+            step_us,
+        }
+    }
+}
