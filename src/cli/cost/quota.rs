@@ -13,7 +13,7 @@ use crate::finops::FinopsError;
 use crate::finops::account::Account;
 use crate::finops::money::decimal;
 use crate::finops::prices::{Period, Quota};
-use crate::finops::quota::{Level, Projection, State, bounds, post, project, step_us};
+use crate::finops::quota::{HOUR_US, Level, Projection, State, bounds, post, project, steps};
 use crate::finops::rows::rfc3339;
 use crate::finops::rules_file::Idle;
 use crate::finops::statement::{Line, budget, statement};
@@ -55,7 +55,7 @@ pub fn run(command: &QuotaCommand) -> Result<Exit, Failure> {
     for quota in &quotas {
         let (from_us, to_us) = bounds(quota.period, now_us)?;
         asked.window.from_us = Some(from_us);
-        let standing = standing(&asked, quota, idle, (from_us, now_us))?;
+        let standing = standing(&asked, quota, idle, now_us)?;
         let key = format!("{} {:?} {}", quota.tenant, quota.period, rfc3339(from_us));
         let before = state.level(&key);
         let level = before.next(standing.used, standing.budget, quota);
@@ -104,14 +104,8 @@ struct Standing {
     projection: Option<Projection>,
 }
 
-fn standing(
-    asked: &Asked,
-    quota: &Quota,
-    idle: Idle,
-    (from_us, now_us): (i64, i64),
-) -> Result<Standing, Failure> {
-    let step = step_us(now_us - from_us);
-    let made = asked.accounted(Some(step))?;
+fn standing(asked: &Asked, quota: &Quota, idle: Idle, now_us: i64) -> Result<Standing, Failure> {
+    let made = asked.accounted(Some(HOUR_US))?;
     let prices = &asked.rules.prices;
     let all = statement(&made, None, prices, idle, made.coverage.instance_us)?;
     let of = |lines: &[Line]| {
@@ -120,14 +114,15 @@ fn standing(
     };
     let used = of(&all.lines);
     let budget = budget(quota, prices)?;
-    // steps that are over; instance hours are shared by time and hardly change the picture
+    // hours that are over; instance hours go on evenly and hardly change the picture
     let (first, last) = made.coverage.span_us.unwrap_or((now_us, now_us));
-    let mut costs = Vec::new();
-    let mut at = (first + step - 1).div_euclid(step) * step;
-    while at + step <= last {
-        costs.push(step_cost(&made, at, asked, idle, &of)?);
-        at += step;
+    let mut hours = Vec::new();
+    let mut at = (first + HOUR_US - 1).div_euclid(HOUR_US) * HOUR_US;
+    while at + HOUR_US <= last {
+        hours.push((at, hour_cost(&made, at, asked, idle, &of)?));
+        at += HOUR_US;
     }
+    let (costs, step) = steps(&hours);
     let scale = 10f64.powi(prices.decimals as i32);
     let projection = project(
         &costs,
@@ -143,7 +138,7 @@ fn standing(
     })
 }
 
-fn step_cost(
+fn hour_cost(
     made: &Account,
     at_us: i64,
     asked: &Asked,

@@ -19,7 +19,8 @@ use crate::analyze::student::quantile_95;
 
 pub use relay::{RelayError, post};
 
-const HOUR_US: i64 = 3_600_000_000;
+/// An hour, µs.
+pub const HOUR_US: i64 = 3_600_000_000;
 const DAY_US: i64 = 24 * HOUR_US;
 /// Whole days from which on days are what a projection counts by; before, hours.
 const FEW_DAYS: usize = 3;
@@ -155,11 +156,20 @@ pub struct Projection {
     pub latest_us: Option<i64>,
 }
 
-/// Length of the steps by which a period is projected after so much of it, µs.
-pub fn step_us(elapsed_us: i64) -> i64 {
-    match elapsed_us >= FEW_DAYS as i64 * DAY_US {
-        true => DAY_US,
-        false => HOUR_US,
+/// The steps to project by, of the costs of whole hours (begin, µs since 1970, and cost): whole days,
+/// once there are some, as load goes by the hour of the day; else the hours. Gives their length, µs.
+pub fn steps(hours: &[(i64, f64)]) -> (Vec<f64>, i64) {
+    let mut days: BTreeMap<i64, (usize, f64)> = BTreeMap::new();
+    for (at, cost) in hours {
+        let day = days.entry(at.div_euclid(DAY_US)).or_default();
+        day.0 += 1;
+        day.1 += cost;
+    }
+    let whole = days.values().filter(|(hours, _)| *hours == 24);
+    let whole: Vec<f64> = whole.map(|(_, cost)| *cost).collect();
+    match whole.len() >= FEW_DAYS {
+        true => (whole, DAY_US),
+        false => (hours.iter().map(|(_, cost)| *cost).collect(), HOUR_US),
     }
 }
 
@@ -239,6 +249,17 @@ mod tests {
             day(Period::Day, "2026-12-31T00:00:00Z"),
             ["2026-12-31T00:00:00Z", "2027-01-01T00:00:00Z"]
         );
+    }
+
+    #[test]
+    fn whole_days_are_steps_once_there_are_some() {
+        let hours = |n: i64| (5..n + 5).map(|h| (h * HOUR_US, 1.0)).collect::<Vec<_>>();
+        assert_eq!(
+            steps(&hours(70)),
+            (vec![1.0; 70], HOUR_US),
+            "two whole days"
+        );
+        assert_eq!(steps(&hours(91)), (vec![24.0; 3], DAY_US));
     }
 
     #[test]
