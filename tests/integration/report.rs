@@ -220,10 +220,10 @@ fn rows_are_not_held_in_memory() {
     let peak = |rows: u64| -> u64 {
         let dir = temp.path().join(rows.to_string());
         let big = Big {
-            sessions: 60,
+            sessions: 20,
             rows,
             group: 20_000,
-            statements: 20,
+            statements: 5,
             execs: 2,
         };
         big::write(&dir, &big);
