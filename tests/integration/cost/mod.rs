@@ -96,7 +96,6 @@ fn record(sid: &str, hours: i64, lives: i64) -> Metered {
         "90",
         "--processes",
         "70",
-        "--small",
         "--start-paused",
         "--meter",
         &meter_path,
