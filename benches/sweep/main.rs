@@ -3,7 +3,7 @@
 //!
 //! Without arguments: criterion. `-- --json`: one JSON object of ratios, of floor and sweep measured
 //! in turn. `-- --count CASE N`: that case's work N times, for tools that count instructions.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 #![allow(unsafe_code)] // makes and fills the segments, and reads them as barely as can be
 
 mod cases;

@@ -39,6 +39,8 @@ fn wrong_type(name: &str, found: &DataType, expected: &'static str) -> AnalyzeEr
 pub(crate) enum Numbers<'a> {
     Short(&'a arrow::array::UInt32Array),
     Long(&'a arrow::array::UInt64Array),
+    /// Distinct numbers, and for each row which of them.
+    Coded(Vec<Option<u64>>, &'a arrow::array::Int32Array),
 }
 
 impl<'a> Numbers<'a> {
@@ -50,6 +52,18 @@ impl<'a> Numbers<'a> {
         if let Some(array) = array.as_primitive_opt::<UInt64Type>() {
             return Ok(Numbers::Long(array));
         }
+        if let Some(coded) = array.as_dictionary_opt::<Int32Type>() {
+            let values = coded.values();
+            let values = match (values.as_primitive_opt(), values.as_primitive_opt()) {
+                (Some(short), _) => Some(Numbers::Short(short)),
+                (_, Some(long)) => Some(Numbers::Long(long)),
+                _ => None,
+            };
+            if let Some(values) = values {
+                let values = (0..coded.values().len()).map(|row| values.get_valid(row));
+                return Ok(Numbers::Coded(values.collect(), coded.keys()));
+            }
+        }
         Err(wrong_type(name, array.data_type(), "UInt32 or UInt64"))
     }
 
@@ -58,11 +72,42 @@ impl<'a> Numbers<'a> {
         self.get_valid(row).unwrap_or(0)
     }
 
+    /// The values of `rows` in `out`, `none` where there is none.
+    pub(super) fn all(&self, rows: &[u32], none: u64, out: &mut Vec<u64>) {
+        out.clear();
+        match self {
+            Numbers::Short(array) if array.null_count() == 0 => {
+                let values = array.values();
+                out.extend(rows.iter().map(|row| u64::from(values[*row as usize])));
+            }
+            Numbers::Long(array) if array.null_count() == 0 => {
+                let values = array.values();
+                out.extend(rows.iter().map(|row| values[*row as usize]));
+            }
+            Numbers::Coded(values, keys) if keys.null_count() == 0 => {
+                let values: Vec<u64> = values.iter().map(|v| v.unwrap_or(none)).collect();
+                let keys = keys.values();
+                match values.as_slice() {
+                    [same] => out.resize(rows.len(), *same),
+                    _ => out.extend(rows.iter().map(|row| values[keys[*row as usize] as usize])),
+                }
+            }
+            _ => {
+                let values = rows.iter().map(|row| self.get_valid(*row as usize));
+                out.extend(values.map(|value| value.unwrap_or(none)));
+            }
+        }
+    }
+
     /// The value of a row, if there is one.
     pub(crate) fn get_valid(&self, row: usize) -> Option<u64> {
         match self {
             Numbers::Short(array) => array.is_valid(row).then(|| u64::from(array.value(row))),
             Numbers::Long(array) => array.is_valid(row).then(|| array.value(row)),
+            Numbers::Coded(values, keys) => match keys.is_valid(row) {
+                true => values.get(keys.value(row) as usize).copied().flatten(),
+                false => None,
+            },
         }
     }
 }
@@ -116,13 +161,15 @@ impl<'a> Values<'a> {
 }
 
 fn plain_type(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Utf8 | DataType::Boolean | DataType::Timestamp(TimeUnit::Microsecond, _)
-    ) || data_type.is_integer()
+    match data_type {
+        DataType::Utf8 | DataType::Boolean | DataType::Timestamp(TimeUnit::Microsecond, _) => true,
+        // codes of codes: of keys of a side table, whose texts are coded
+        DataType::Dictionary(_, values) => plain_type(values),
+        other => other.is_integer(),
+    }
 }
 
-/// The value of a row of a column that isn't a dictionary.
+/// The value of a row.
 pub(crate) fn plain_value(array: &dyn Array, row: usize) -> Value {
     if !array.is_valid(row) {
         return Value::Null;
@@ -133,6 +180,10 @@ pub(crate) fn plain_value(array: &dyn Array, row: usize) -> Value {
         };
     }
     match array.data_type() {
+        DataType::Dictionary(..) => match array.as_dictionary_opt::<Int32Type>() {
+            Some(coded) => plain_value(coded.values(), coded.keys().value(row) as usize),
+            None => Value::Null,
+        },
         DataType::Utf8 => Value::Text(array.as_string::<i32>().value(row).to_owned()),
         DataType::Boolean => Value::Bool(array.as_boolean().value(row)),
         DataType::Timestamp(TimeUnit::Microsecond, _) => {

@@ -88,7 +88,7 @@ impl GroupSums {
     /// The group's row of the result, of a whole of `total_us`; `interval_of` gives the interval
     /// where one is wanted.
     pub(super) fn row(
-        mut self,
+        self,
         values: Vec<Value>,
         total_us: u64,
         watched_us: Option<u64>,
@@ -110,8 +110,8 @@ impl GroupSums {
             },
             first_seen_us: self.first_us,
             last_seen_us: self.last_us,
-            distinct_execs: self.distinct_execs(),
-            distinct_tstamps: self.distinct_tstamps(),
+            distinct_execs: self.distinct_execs,
+            distinct_tstamps: self.distinct_tstamps,
             samples: self.samples,
             interval,
         }

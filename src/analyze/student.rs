@@ -67,7 +67,7 @@ pub(super) fn two_sided(t: f64, degrees: f64) -> f64 {
 }
 
 /// The value beyond which, on either side, 5 % lie.
-pub(super) fn quantile_95(degrees: f64) -> f64 {
+pub(crate) fn quantile_95(degrees: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1e6);
     for _ in 0..200 {
         let middle = (low + high) / 2.0;

@@ -8,14 +8,18 @@ use arrow::array::{Array, RecordBatch};
 
 use super::columns::{self, Numbers};
 use super::condition::Conditions;
-use super::distinct::Distinct;
+use super::distinct::{Execs, Ticks};
 use super::error::AnalyzeError;
-use super::report::{ReportOptions, in_window};
+use super::report::ReportOptions;
+use super::slice_ticks::SliceTicks;
 use super::symbols::{Coder, Combinations, Symbols};
 use super::timeline::Steps;
 use super::value::Value;
 use super::variance::{Looks, Spread};
 use crate::filter::Bound;
+
+/// The column that is one half of an execution.
+const SQL_COLUMN: &str = "sql_id";
 
 /// Sums of one group.
 pub(super) struct GroupSums {
@@ -23,12 +27,14 @@ pub(super) struct GroupSums {
     pub(super) samples: u64,
     pub(super) first_us: i64,
     pub(super) last_us: i64,
-    /// Pairs of a number of a SQL_ID and a SQL_EXEC_ID.
-    execs: Distinct<u64>,
+    /// The execution seen last, a number of a SQL_ID and a SQL_EXEC_ID: often the next one's too.
+    last_exec: u64,
+    /// Distinct executions, once all is read.
+    pub(super) distinct_execs: u64,
     /// Sample times of the slice of time that is being read.
-    tstamps: Distinct<i64>,
+    tstamps: Ticks,
     /// Distinct sample times of earlier slices.
-    tstamps_before: u64,
+    pub(super) distinct_tstamps: u64,
     /// Active microseconds in each step of the timeline.
     pub(super) steps_us: Vec<u64>,
     looks: Looks,
@@ -42,34 +48,23 @@ impl GroupSums {
             samples: 0,
             first_us: i64::MAX,
             last_us: i64::MIN,
-            execs: Distinct::new(),
-            tstamps: Distinct::new(),
-            tstamps_before: 0,
+            last_exec: NO_EXEC,
+            distinct_execs: 0,
+            tstamps: Ticks::default(),
+            distinct_tstamps: 0,
             steps_us: Vec::new(),
             looks: Looks::default(),
             spread: Spread::default(),
         }
     }
 
-    pub(super) fn distinct_execs(&mut self) -> u64 {
-        self.execs.count()
-    }
-
-    pub(super) fn distinct_tstamps(&mut self) -> u64 {
-        self.tstamps_before + self.tstamps.count()
-    }
-
-    /// Takes over what another thread summed up of other slices.
-    fn absorb(&mut self, mut other: GroupSums, sqls: &[u32]) {
+    /// Takes over what another thread summed up of other slices, but for executions.
+    fn absorb(&mut self, other: GroupSums) {
         self.weight_us = self.weight_us.saturating_add(other.weight_us);
         self.samples += other.samples;
         self.first_us = self.first_us.min(other.first_us);
         self.last_us = self.last_us.max(other.last_us);
-        self.tstamps_before += other.distinct_tstamps();
-        for exec in other.execs.into_items() {
-            let sql = sqls.get((exec >> 32) as usize).copied().unwrap_or(0);
-            self.execs.insert(exec_key(sql, exec as u32));
-        }
+        self.distinct_tstamps += other.distinct_tstamps;
         if self.steps_us.len() < other.steps_us.len() {
             self.steps_us.resize(other.steps_us.len(), 0);
         }
@@ -80,10 +75,6 @@ impl GroupSums {
     }
 }
 
-fn exec_key(sql: u32, exec: u32) -> u64 {
-    (u64::from(sql) << 32) | u64::from(exec)
-}
-
 /// One way of grouping, and its groups.
 pub(super) struct GroupingSums {
     /// Positions in the columns of the whole.
@@ -91,6 +82,80 @@ pub(super) struct GroupingSums {
     steps: Option<Steps>,
     combinations: Combinations,
     pub(super) groups: Vec<GroupSums>,
+    execs: Execs,
+}
+
+/// The rows of a batch that are wanted.
+struct Rows<'a> {
+    /// Numbers of their ticks.
+    ticks: &'a [u32],
+    /// The times of those.
+    times: &'a [i64],
+    weights: &'a [u64],
+    /// A number of a SQL_ID and a SQL_EXEC_ID, or [`NO_EXEC`].
+    execs: &'a [u64],
+    intervals: bool,
+}
+
+/// No execution: no statement has this number.
+const NO_EXEC: u64 = u64::MAX;
+
+impl GroupingSums {
+    fn reach(&mut self, group: u32) -> &mut GroupSums {
+        let group = group as usize;
+        if group >= self.groups.len() {
+            self.groups.resize_with(group + 1, GroupSums::new);
+        }
+        &mut self.groups[group]
+    }
+
+    /// Adds rows to their groups.
+    fn add(
+        &mut self,
+        rows: &Rows<'_>,
+        groups: &[u32],
+        step_of: &mut Vec<Option<usize>>,
+        execs: &mut Vec<(u32, u64)>,
+    ) {
+        if let Some(last) = groups.iter().max() {
+            self.reach(*last);
+        }
+        let columns = rows.ticks.iter().zip(rows.weights).zip(rows.execs);
+        for (group, ((tick, weight_us), exec)) in groups.iter().zip(columns) {
+            let time_us = rows.times[*tick as usize];
+            let sums = &mut self.groups[*group as usize];
+            sums.weight_us = sums.weight_us.saturating_add(*weight_us);
+            sums.samples += 1;
+            sums.first_us = sums.first_us.min(time_us);
+            sums.last_us = sums.last_us.max(time_us);
+            sums.tstamps.insert(*tick);
+            if *exec != sums.last_exec && *exec != NO_EXEC {
+                sums.last_exec = *exec;
+                execs.push((*group, *exec));
+            }
+            if rows.intervals {
+                sums.looks.add(time_us, *weight_us);
+            }
+        }
+        for (group, exec) in execs.drain(..) {
+            self.execs.insert(group, (exec >> 32) as u32, exec as u32);
+        }
+        if let Some(steps) = &self.steps {
+            step_of.clear();
+            step_of.extend(rows.times.iter().map(|time_us| steps.index(*time_us)));
+            let columns = rows.ticks.iter().zip(rows.weights);
+            for (group, (tick, weight_us)) in groups.iter().zip(columns) {
+                let Some(step) = step_of[*tick as usize] else {
+                    continue;
+                };
+                let steps_us = &mut self.groups[*group as usize].steps_us;
+                if steps_us.is_empty() {
+                    *steps_us = vec![0; steps.count];
+                }
+                steps_us[step] = steps_us[step].saturating_add(*weight_us);
+            }
+        }
+    }
 }
 
 /// What is summed up: the same for all threads of a pass.
@@ -108,9 +173,11 @@ pub(super) struct Wanted {
 /// All groupings of one thread.
 pub(super) struct Sums<'w> {
     wanted: &'w Wanted,
-    symbols: Symbols,
+    pub(super) symbols: Symbols,
     coders: Vec<Coder>,
-    sql: Coder,
+    /// Position of `sql_id` in `coders`.
+    sql: usize,
+    slice: SliceTicks,
     pub(super) groupings: Vec<GroupingSums>,
     conditions: Conditions<'w>,
     buffers: Buffers,
@@ -120,9 +187,14 @@ pub(super) struct Sums<'w> {
 #[derive(Default)]
 struct Buffers {
     rows: Vec<u32>,
-    codes: Vec<Vec<u32>>,
+    /// Numbers of ticks.
+    ticks: Vec<u32>,
+    weights: Vec<u64>,
+    exec_ids: Vec<u64>,
     groups: Vec<u32>,
-    sqls: Vec<u32>,
+    table: Vec<u32>,
+    steps: Vec<Option<usize>>,
+    execs: Vec<(u32, u64)>,
 }
 
 impl<'w> Sums<'w> {
@@ -143,20 +215,23 @@ impl<'w> Sums<'w> {
                 columns,
                 steps: *steps,
                 groups: Vec::new(),
+                execs: Execs::default(),
             });
         }
-        let codes = vec![Vec::new(); coders.len()];
+        let sql = coders.iter().position(|c| c.name() == SQL_COLUMN);
+        let sql = sql.unwrap_or_else(|| {
+            coders.push(Coder::new(SQL_COLUMN));
+            coders.len() - 1
+        });
         Sums {
             wanted,
             symbols: Symbols::default(),
             coders,
-            sql: Coder::new("sql_id"),
+            sql,
+            slice: SliceTicks::default(),
             groupings,
             conditions: Conditions::new(&wanted.options, wanted.bound.as_ref()),
-            buffers: Buffers {
-                codes,
-                ..Buffers::default()
-            },
+            buffers: Buffers::default(),
         }
     }
 
@@ -167,69 +242,55 @@ impl<'w> Sums<'w> {
     /// Adds the active samples of a batch that the options want.
     pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<(), AnalyzeError> {
         let options = &self.wanted.options;
-        let times = columns::times(batch, "sample_time")?;
         let active = columns::flags(batch, "is_active")?;
         let weights = Numbers::of(batch, "weight_us")?;
         let execs = Numbers::of(batch, "sql_exec_id")?;
-        let Buffers {
-            rows,
-            codes,
-            groups,
-            sqls,
-        } = &mut self.buffers;
+        let buffers = &mut self.buffers;
+        let rows = &mut buffers.rows;
         rows.clear();
-        rows.extend((0..batch.num_rows()).filter_map(|row| {
-            let taken =
-                active.is_valid(row) && active.value(row) && in_window(options, times.value(row));
-            taken.then_some(row as u32)
-        }));
+        let all = 0..batch.num_rows() as u32;
+        match active.null_count() == 0 && !active.has_false() {
+            true => rows.extend(all),
+            false => rows.extend(all.filter(|row| {
+                let row = *row as usize;
+                active.is_valid(row) && active.value(row)
+            })),
+        }
+        self.slice.keep(batch, options, rows)?;
         self.conditions.keep(batch, rows)?;
         if rows.is_empty() {
             return Ok(());
         }
-        for (coder, codes) in self.coders.iter_mut().zip(codes.iter_mut()) {
-            coder.encode(batch, rows, &mut self.symbols, codes)?;
+        self.slice.encode(batch, rows, &mut buffers.ticks)?;
+        for coder in &mut self.coders {
+            coder.encode(batch, rows, &mut self.symbols)?;
         }
-        self.sql.encode(batch, rows, &mut self.symbols, sqls)?;
+        weights.all(rows, 0, &mut buffers.weights);
+        // SQL_EXEC_ID is a 32-bit number, so that none is this one
+        execs.all(rows, u64::MAX, &mut buffers.exec_ids);
         let no_sql = self.symbols.number(&Value::Null);
+        let sql = &self.coders[self.sql];
+        for (at, exec) in buffers.exec_ids.iter_mut().enumerate() {
+            *exec = match (sql.symbol(at), *exec) {
+                (_, u64::MAX) => NO_EXEC,
+                (sql, _) if sql == no_sql => NO_EXEC,
+                (sql, exec) => (u64::from(sql) << 32) | (exec & 0xFFFF_FFFF),
+            };
+        }
+        let rows = Rows {
+            ticks: &buffers.ticks,
+            times: self.slice.times(),
+            weights: &buffers.weights,
+            execs: &buffers.exec_ids,
+            intervals: options.intervals,
+        };
         for grouping in &mut self.groupings {
-            let columns: Vec<&[u32]> = grouping
-                .columns
-                .iter()
-                .map(|column| codes[*column].as_slice())
-                .collect();
-            grouping.combinations.encode(&columns, rows.len(), groups);
-            let last = groups.iter().max().map_or(0, |last| *last as usize + 1);
-            while grouping.groups.len() < last {
-                grouping.groups.push(GroupSums::new());
-            }
-            for ((row, group), sql) in rows.iter().zip(groups.iter()).zip(sqls.iter()) {
-                let row = *row as usize;
-                let (time_us, weight_us) = (times.value(row), weights.get(row));
-                let group = &mut grouping.groups[*group as usize];
-                group.weight_us = group.weight_us.saturating_add(weight_us);
-                group.samples += 1;
-                group.first_us = group.first_us.min(time_us);
-                group.last_us = group.last_us.max(time_us);
-                group.tstamps.insert(time_us);
-                if *sql != no_sql
-                    && let Some(exec) = execs.get_valid(row)
-                {
-                    // SQL_EXEC_ID is a 32-bit number.
-                    group.execs.insert(exec_key(*sql, exec as u32));
-                }
-                if options.intervals {
-                    group.looks.add(time_us, weight_us);
-                }
-                if let Some(steps) = &grouping.steps
-                    && let Some(step) = steps.index(time_us)
-                {
-                    if group.steps_us.is_empty() {
-                        group.steps_us = vec![0; steps.count];
-                    }
-                    group.steps_us[step] = group.steps_us[step].saturating_add(weight_us);
-                }
-            }
+            let columns: Vec<&Coder> = grouping.columns.iter().map(|n| &self.coders[*n]).collect();
+            let (table, groups) = (&mut buffers.table, &mut buffers.groups);
+            grouping
+                .combinations
+                .encode(&columns, rows.ticks.len(), table, groups);
+            grouping.add(&rows, groups, &mut buffers.steps, &mut buffers.execs);
         }
         Ok(())
     }
@@ -245,9 +306,9 @@ impl<'w> Sums<'w> {
     /// Ends a slice of time: no further sample will be of it.
     pub(super) fn end_slice(&mut self) {
         for group in self.groupings.iter_mut().flat_map(|g| &mut g.groups) {
-            group.tstamps_before += group.tstamps.count();
-            group.tstamps = Distinct::new();
+            group.distinct_tstamps += group.tstamps.take_count();
         }
+        self.slice.clear();
     }
 
     /// Takes over what another thread summed up of other slices.
@@ -257,28 +318,37 @@ impl<'w> Sums<'w> {
             let GroupingSums {
                 combinations,
                 groups,
+                execs,
                 ..
             } = theirs;
+            let mut as_mine = Vec::with_capacity(groups.len());
             for (number, group) in groups.into_iter().enumerate() {
                 let parts = combinations.made_of(number as u32);
                 let parts = parts.iter().map(|part| numbers[*part as usize]);
-                let number = mine.combinations.number(parts) as usize;
-                while mine.groups.len() <= number {
-                    mine.groups.push(GroupSums::new());
-                }
-                mine.groups[number].absorb(group, &numbers);
+                let number = mine.combinations.number(parts);
+                as_mine.push(number);
+                mine.reach(number).absorb(group);
             }
+            let of = |numbers: &[u32], number: u32| numbers.get(number as usize).copied();
+            mine.execs.absorb(
+                execs,
+                |group| of(&as_mine, group).unwrap_or(0),
+                |sql| of(&numbers, sql).unwrap_or(0),
+            );
         }
     }
 
     /// The groups of all groupings with their values, in no order.
-    pub(super) fn into_groups(self) -> Vec<Vec<(Vec<Value>, GroupSums)>> {
+    pub(super) fn into_groups(mut self) -> Vec<Vec<(Vec<Value>, GroupSums)>> {
+        self.end_slice();
         let symbols = self.symbols;
-        let groupings = self.groupings.into_iter().map(|grouping| {
+        let groupings = self.groupings.into_iter().map(|mut grouping| {
             let combinations = grouping.combinations;
-            let groups = grouping.groups.into_iter().enumerate();
+            let execs = grouping.execs.counts(grouping.groups.len());
+            let groups = grouping.groups.into_iter().zip(execs).enumerate();
             groups
-                .map(|(number, group)| {
+                .map(|(number, (mut group, execs))| {
+                    group.distinct_execs = execs;
                     let parts = combinations.made_of(number as u32);
                     let values = parts.into_iter().map(|part| symbols.value(part));
                     (values.collect(), group)

@@ -24,12 +24,8 @@ use super::watched::{TICK_COLUMNS, Watched, add_to_steps, times_and_weights};
 use crate::filter::Bound;
 use crate::record::{Reader, RecordError, Scan, ScanOptions};
 
-const HOUR_US: i64 = 3_600_000_000;
-/// An hour's closed files are cut into slices of about this many bytes, some four row groups: memory
-/// is that of a slice, and less isn't worth reading the row group at each cut twice.
-const SLICE_BYTES: u64 = 8 << 20;
-/// Slices of an hour at most.
-const MOST_CUTS: i64 = 3_600;
+/// Rows of a slice, of some row groups: what is known of single ticks is held for a slice.
+const SLICE_ROWS: u64 = 300_000;
 /// Threads at most: a report shouldn't take a busy host.
 const MOST_THREADS: usize = 8;
 
@@ -204,13 +200,6 @@ impl<'r> Pass<'r> {
         let mut sources: BTreeSet<_> = ticks.into_iter().collect();
         sources.extend(reader.instances("samples")?);
         sources.retain(|(_, name)| options.instance.as_ref().is_none_or(|i| i == name));
-        let mut hours: BTreeMap<i64, (u64, bool)> = BTreeMap::new();
-        for part in reader.parts("samples")? {
-            let (bytes, hot) = hours.entry(part.hour_us).or_default();
-            // A file that is gone by now counts nothing.
-            *bytes += std::fs::metadata(&part.path).map_or(0, |m| m.len());
-            *hot |= part.hot;
-        }
         // Times that the condition excludes need not be read; they were watched all the same.
         let (from_us, to_us) = match &options.condition {
             Some(expr) => expr.window("sample_time"),
@@ -218,25 +207,13 @@ impl<'r> Pass<'r> {
         };
         let from = [from_us, options.from_us].into_iter().flatten().max();
         let to = [to_us, options.to_us].into_iter().flatten().min();
-        let mut slices = Vec::new();
-        for (hour_us, (bytes, hot)) in hours {
-            // A hot file can only be read from its beginning.
-            let cuts = match hot {
-                true => 1,
-                false => {
-                    i64::try_from(bytes / SLICE_BYTES).map_or(MOST_CUTS, |n| n.clamp(1, MOST_CUTS))
-                }
-            };
-            for cut in 0..cuts {
-                let from_us = hour_us.saturating_add(cut * HOUR_US / cuts);
-                let until_us = hour_us.saturating_add((cut + 1) * HOUR_US / cuts);
-                let from_us = from.map_or(from_us, |from| from.max(from_us));
-                let until_us = to.map_or(until_us, |to| to.min(until_us));
-                if from_us < until_us {
-                    slices.push((from_us, until_us));
-                }
-            }
-        }
+        let wanted = ScanOptions {
+            from_us: from,
+            to_us: to,
+            instance: options.instance.clone(),
+            ..ScanOptions::default()
+        };
+        let slices = reader.cuts("samples", &wanted, SLICE_ROWS)?;
         Ok(Pass {
             reader,
             options,
@@ -338,24 +315,33 @@ impl<'r> Pass<'r> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = processors.min(MOST_THREADS).min(self.slices.len()).max(1);
         let next = AtomicUsize::new(0);
-        let work = || {
+        let scans = self.scans(&columns)?;
+        let fork =
+            || -> Vec<Option<Scan>> { scans.iter().map(|s| s.as_ref().map(Scan::fork)).collect() };
+        let (next, slices) = (&next, &self.slices);
+        let work = move |mut scans: Vec<Option<Scan>>| {
             let mut sums = Sums::new(wanted);
             let mut found = Found::default();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(slice) = self.slices.get(number) else {
+                let Some(slice) = slices.get(number) else {
                     return Ok((sums, found));
                 };
-                if let Err(error) = self.slice(*slice, &columns, &mut sums, &mut found) {
+                if let Err(error) = self.slice(*slice, &mut scans, &mut sums, &mut found) {
                     // The others need not go on.
-                    next.store(self.slices.len(), Ordering::Relaxed);
+                    next.store(slices.len(), Ordering::Relaxed);
                     return Err((number, error));
                 }
             }
         };
         let parts: Vec<_> = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-            let mut parts = vec![work()];
+            let others: Vec<_> = (1..threads)
+                .map(|_| {
+                    let scans = fork();
+                    scope.spawn(move || work(scans))
+                })
+                .collect();
+            let mut parts = vec![work(fork())];
             for other in others {
                 match other.join() {
                     Ok(part) => parts.push(part),
@@ -400,33 +386,42 @@ impl<'r> Pass<'r> {
         }
     }
 
+    /// Scans of samples of all sources, to begin anywhere; none where there are none.
+    fn scans(&self, columns: &[String]) -> Result<Vec<Option<Scan>>, AnalyzeError> {
+        let scans = self.sources.iter().map(|source| {
+            match self
+                .reader
+                .scan("samples", &self.scan(source, columns.to_vec()))
+            {
+                Ok(samples) => Ok(Some(samples.coded())),
+                Err(RecordError::NoTable { .. }) if self.has_ticks => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        });
+        scans.collect()
+    }
+
     fn slice(
         &self,
         (from_us, to_us): (i64, i64),
-        columns: &[String],
+        scans: &mut [Option<Scan>],
         sums: &mut Sums<'_>,
         found: &mut Found,
     ) -> Result<(), AnalyzeError> {
-        for source in &self.sources {
-            let scan = ScanOptions {
-                from_us: Some(from_us),
-                to_us: Some(to_us),
-                ..self.scan(source, columns.to_vec())
-            };
-            match self.reader.scan("samples", &scan) {
-                Ok(mut samples) => {
-                    for batch in &mut samples {
-                        sums.add(&batch?)?;
-                    }
-                    found.files.add(&samples);
+        for (source, scan) in self.sources.iter().zip(scans) {
+            if let Some(samples) = scan {
+                samples.restart(from_us, to_us);
+                for batch in samples.by_ref() {
+                    sums.add(&batch?)?;
                 }
-                Err(RecordError::NoTable { .. }) if self.has_ticks => {}
-                Err(error) => return Err(error.into()),
+                found.files.add(samples);
             }
             if self.options.intervals {
+                let columns = TICK_COLUMNS[..2].iter().map(|c| (*c).into()).collect();
                 let scan = ScanOptions {
-                    columns: Some(TICK_COLUMNS[..2].iter().map(|c| (*c).into()).collect()),
-                    ..scan
+                    from_us: Some(from_us),
+                    to_us: Some(to_us),
+                    ..self.scan(source, columns)
                 };
                 let mut ticks = Vec::new();
                 self.ticks(&scan, |batch| {

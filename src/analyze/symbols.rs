@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use arrow::array::{Array, ArrayData, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayData, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch};
 use arrow::datatypes::{Int32Type, UInt32Type, UInt64Type};
 
 use super::columns::{self, Lookup, ON_CPU, STATE_COLUMN, WAIT_COLUMNS};
@@ -43,11 +43,18 @@ pub(super) struct Symbols {
     /// The same for plain unsigned numbers, which come row by row.
     plain: Mixed<u32>,
     values: Vec<Value>,
+    /// How often a value was looked for.
+    #[cfg(test)]
+    pub(super) looked_for: u64,
 }
 
 impl Symbols {
     /// The number of `value`; a new one if it is new.
     pub(super) fn number(&mut self, value: &Value) -> u32 {
+        #[cfg(test)]
+        {
+            self.looked_for += 1;
+        }
         if let Some(number) = self.known.get(value) {
             return *number;
         }
@@ -80,11 +87,20 @@ impl Symbols {
     }
 }
 
+/// Stands for no number yet.
+const NONE: u32 = u32::MAX;
+
 /// Numbers the values of one column, batch after batch; a dictionary that stays is read once.
 pub(super) struct Coder {
     name: String,
     dictionary: Option<ArrayData>,
-    codes: Vec<Option<u32>>,
+    /// For each distinct value of the dictionary its number, if it was wanted; then that of null,
+    /// and that of a session on CPU.
+    symbols: Vec<u32>,
+    /// The dictionary of a dictionary, which stays when codes change, and its numbers.
+    inner: Option<(ArrayData, Vec<u32>)>,
+    /// For each row of the batch its place in `symbols`, or its number if there are none.
+    of_rows: Vec<u32>,
 }
 
 impl Coder {
@@ -92,7 +108,9 @@ impl Coder {
         Coder {
             name: name.to_owned(),
             dictionary: None,
-            codes: Vec::new(),
+            symbols: Vec::new(),
+            inner: None,
+            of_rows: Vec::new(),
         }
     }
 
@@ -100,55 +118,21 @@ impl Coder {
         &self.name
     }
 
-    /// The numbers of the values of `rows`, in `out`.
+    /// Numbers the values of `rows`.
     pub(super) fn encode(
         &mut self,
         batch: &RecordBatch,
         rows: &[u32],
         symbols: &mut Symbols,
-        out: &mut Vec<u32>,
     ) -> Result<(), AnalyzeError> {
-        out.clear();
         let array = columns::column(batch, &self.name)?;
-        let of_waits = WAIT_COLUMNS.contains(&self.name.as_str());
         if let Some(coded) = array.as_dictionary_opt::<Int32Type>() {
-            let data = coded.values().to_data();
-            if !self.dictionary.as_ref().is_some_and(|d| d.ptr_eq(&data)) {
-                self.codes = vec![None; data.len()];
-                self.dictionary = Some(data);
-            }
-            let mut cpu = match of_waits {
-                true => Some(OnCpu::of(batch)?),
-                false => None,
-            };
-            let (keys, values) = (coded.keys(), coded.values());
-            let texts = values.as_string_opt::<i32>();
-            for row in rows.iter().map(|row| *row as usize) {
-                let code = keys.is_valid(row).then(|| keys.value(row) as usize);
-                let code = code.filter(|code| values.is_valid(*code));
-                out.push(match code {
-                    Some(code) => match self.codes[code] {
-                        Some(number) => number,
-                        None => {
-                            let number = symbols.number(&match texts {
-                                Some(texts) => Value::Text(texts.value(code).to_owned()),
-                                None => columns::plain_value(values, code),
-                            });
-                            self.codes[code] = Some(number);
-                            number
-                        }
-                    },
-                    None => {
-                        let on_cpu = cpu.as_mut().is_some_and(|cpu| cpu.is(row));
-                        symbols.number(&match on_cpu {
-                            true => Value::Text(ON_CPU.to_owned()),
-                            false => Value::Null,
-                        })
-                    }
-                });
-            }
-            return Ok(());
+            return self.encode_coded(coded, batch, rows, symbols);
         }
+        self.symbols.clear();
+        self.dictionary = None;
+        let out = &mut self.of_rows;
+        out.clear();
         let short = array.as_primitive_opt::<UInt32Type>();
         let long = array.as_primitive_opt::<UInt64Type>();
         if (short.is_some() || long.is_some()) && array.null_count() == 0 {
@@ -168,21 +152,142 @@ impl Coder {
         }
         Ok(())
     }
+
+    fn encode_coded(
+        &mut self,
+        coded: &DictionaryArray<Int32Type>,
+        batch: &RecordBatch,
+        rows: &[u32],
+        symbols: &mut Symbols,
+    ) -> Result<(), AnalyzeError> {
+        let (keys, values) = (coded.keys(), coded.values());
+        let data = values.to_data();
+        if !self.dictionary.as_ref().is_some_and(|d| d.ptr_eq(&data)) {
+            self.symbols.clear();
+            self.symbols.resize(data.len() + 2, NONE);
+            self.dictionary = Some(data);
+        }
+        let null = values.len() as u32;
+        let out = &mut self.of_rows;
+        out.clear();
+        match keys.nulls().filter(|nulls| nulls.null_count() > 0) {
+            None => {
+                let keys = keys.values();
+                out.extend(rows.iter().map(|row| keys[*row as usize] as u32));
+            }
+            Some(nulls) => {
+                let keys = keys.values();
+                out.extend(rows.iter().map(|row| match nulls.is_valid(*row as usize) {
+                    true => keys[*row as usize] as u32,
+                    false => null,
+                }));
+            }
+        }
+        if WAIT_COLUMNS.contains(&self.name.as_str()) {
+            let mut cpu = OnCpu::of(batch)?;
+            let nulls = values.logical_nulls();
+            let is_null = |code: u32| nulls.as_ref().is_some_and(|n| n.is_null(code as usize));
+            for (code, row) in out.iter_mut().zip(rows) {
+                if (*code == null || is_null(*code)) && cpu.is(*row as usize) {
+                    *code = null + 1;
+                }
+            }
+        }
+        for code in out.iter() {
+            let code = *code as usize;
+            if self.symbols[code] != NONE {
+                continue;
+            }
+            self.symbols[code] = match code as u32 {
+                code if code == null => symbols.number(&Value::Null),
+                code if code > null => symbols.number(&Value::Text(ON_CPU.to_owned())),
+                _ => number_of(values, code, symbols, &mut self.inner),
+            };
+        }
+        Ok(())
+    }
+
+    /// How many codes there can be; `None` if rows have numbers at once.
+    fn codes(&self) -> Option<usize> {
+        (!self.symbols.is_empty()).then_some(self.symbols.len())
+    }
+
+    /// The number of the value of the row at this place of `rows`.
+    #[inline]
+    pub(super) fn symbol(&self, at: usize) -> u32 {
+        let code = self.of_rows[at];
+        match self.symbols.is_empty() {
+            true => code,
+            false => self.symbols[code as usize],
+        }
+    }
+}
+
+/// The number of a dictionary's value; `inner` keeps those of the dictionary behind it.
+fn number_of(
+    values: &ArrayRef,
+    at: usize,
+    symbols: &mut Symbols,
+    inner: &mut Option<(ArrayData, Vec<u32>)>,
+) -> u32 {
+    let Some(coded) = values.as_dictionary_opt::<Int32Type>() else {
+        return symbols.number(&columns::plain_value(values, at));
+    };
+    if coded.is_null(at) {
+        return symbols.number(&Value::Null);
+    }
+    let data = coded.values().to_data();
+    if !inner.as_ref().is_some_and(|(known, _)| known.ptr_eq(&data)) {
+        let numbers = vec![NONE; data.len()];
+        *inner = Some((data, numbers));
+    }
+    let key = coded.keys().value(at) as usize;
+    let known = inner.as_mut().and_then(|(_, numbers)| numbers.get_mut(key));
+    match known {
+        Some(number) if *number != NONE => *number,
+        known => {
+            let number = symbols.number(&columns::plain_value(coded.values(), key));
+            if let Some(known) = known {
+                *known = number;
+            }
+            number
+        }
+    }
 }
 
 /// Which rows are of sessions on CPU.
-struct OnCpu<'a>(Lookup<'a, bool>);
+enum OnCpu<'a> {
+    /// By the codes of their states.
+    Coded(Vec<bool>, &'a Int32Array),
+    Plain(Lookup<'a, bool>),
+}
 
 impl<'a> OnCpu<'a> {
     fn of(batch: &'a RecordBatch) -> Result<OnCpu<'a>, AnalyzeError> {
-        Ok(OnCpu(Lookup::of(batch, STATE_COLUMN)?))
+        let states = columns::column(batch, STATE_COLUMN)?;
+        if let Some(coded) = states.as_dictionary_opt::<Int32Type>()
+            && let Some(texts) = coded.values().as_string_opt::<i32>()
+        {
+            let on_cpu = texts.iter().map(|text| text == Some(ON_CPU)).collect();
+            return Ok(OnCpu::Coded(on_cpu, coded.keys()));
+        }
+        Ok(OnCpu::Plain(Lookup::of(batch, STATE_COLUMN)?))
     }
 
+    #[inline]
     fn is(&mut self, row: usize) -> bool {
         let on_cpu = |value: &Value| matches!(value, Value::Text(text) if text == ON_CPU);
-        self.0.get(row, on_cpu)
+        match self {
+            OnCpu::Coded(values, keys) => {
+                keys.is_valid(row) && values.get(keys.value(row) as usize) == Some(&true)
+            }
+            OnCpu::Plain(lookup) => lookup.get(row, on_cpu),
+        }
     }
 }
+
+/// Combinations of codes that are worth a table, however few the rows.
+const MOST_CODES: usize = 4_096;
 
 /// Combinations of numbers, numbered: a tree, each level of which adds a column.
 #[derive(Default)]
@@ -217,14 +322,57 @@ impl Combinations {
         }
     }
 
-    /// The combinations of rows, whose numbers each `columns` gives, in `out`.
-    pub(super) fn encode(&mut self, columns: &[&[u32]], rows: usize, out: &mut Vec<u32>) {
+    /// The combinations of the `rows` rows that `columns` have coded, in `out`.
+    pub(super) fn encode(
+        &mut self,
+        columns: &[&Coder],
+        rows: usize,
+        table: &mut Vec<u32>,
+        out: &mut Vec<u32>,
+    ) {
         out.clear();
         out.resize(rows, 0);
-        for (level, column) in self.levels.iter_mut().zip(columns) {
-            for (group, added) in out.iter_mut().zip(*column) {
-                *group = level.number(*group, *added);
+        let mut codes = columns.iter().map(|column| column.codes());
+        let all = codes.try_fold(1usize, |all, codes| all.checked_mul(codes?));
+        match all.filter(|all| *all <= MOST_CODES.max(4 * rows)) {
+            Some(all) => self.encode_by_table(columns, all, table, out),
+            None => {
+                for (level, column) in self.levels.iter_mut().zip(columns) {
+                    let mut last = (NONE, NONE, 0);
+                    for (at, group) in out.iter_mut().enumerate() {
+                        let added = column.symbol(at);
+                        if (last.0, last.1) != (*group, added) {
+                            last = (*group, added, level.number(*group, added));
+                        }
+                        *group = last.2;
+                    }
+                }
             }
+        }
+    }
+
+    /// All combinations of codes have a place in `table`: a row needs no search.
+    fn encode_by_table(
+        &mut self,
+        columns: &[&Coder],
+        all: usize,
+        table: &mut Vec<u32>,
+        out: &mut [u32],
+    ) {
+        table.clear();
+        table.resize(all, NONE);
+        for column in columns {
+            let codes = column.codes().unwrap_or(1) as u32;
+            for (place, code) in out.iter_mut().zip(&column.of_rows) {
+                *place = *place * codes + code;
+            }
+        }
+        for (at, place) in out.iter_mut().enumerate() {
+            let known = &mut table[*place as usize];
+            if *known == NONE {
+                *known = self.number(columns.iter().map(|column| column.symbol(at)));
+            }
+            *place = *known;
         }
     }
 

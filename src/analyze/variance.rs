@@ -18,16 +18,38 @@
 /// What a group showed at the ticks of one source in one slice of time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Looks {
-    /// Time of the tick, and the samples' weights there.
+    /// Time of the tick, and the samples' weights there; a tick may stand there several times.
     seen: Vec<(i64, u64)>,
+    /// So many, and ticks are added up.
+    limit: usize,
 }
+
+const FIRST_LIMIT: usize = 64;
 
 impl Looks {
     pub(super) fn add(&mut self, time_us: i64, weight_us: u64) {
         match self.seen.last_mut() {
             Some((last, sum)) if *last == time_us => *sum = sum.saturating_add(weight_us),
-            _ => self.seen.push((time_us, weight_us)),
+            _ => {
+                if self.seen.len() >= self.limit.max(FIRST_LIMIT) {
+                    self.add_up();
+                    self.limit = self.seen.len().saturating_mul(2);
+                }
+                self.seen.push((time_us, weight_us));
+            }
         }
+    }
+
+    /// Each tick once, in the order of time.
+    fn add_up(&mut self) {
+        self.seen.sort_unstable_by_key(|(time_us, _)| *time_us);
+        self.seen.dedup_by(|later, kept| {
+            let same = later.0 == kept.0;
+            if same {
+                kept.1 = kept.1.saturating_add(later.1);
+            }
+            same
+        });
     }
 }
 
@@ -54,21 +76,13 @@ impl Spread {
 
     /// Adds the looks of one source, whose ticks (time and weight, sorted by time) are given.
     pub(super) fn add(&mut self, looks: &mut Looks, ticks: &[(i64, u64)]) {
-        let mut seen = std::mem::take(&mut looks.seen);
-        if seen.is_empty() {
+        if looks.seen.is_empty() {
             return;
         }
-        seen.sort_unstable_by_key(|(time_us, _)| *time_us);
-        seen.dedup_by(|later, kept| {
-            let same = later.0 == kept.0;
-            if same {
-                kept.1 = kept.1.saturating_add(later.1);
-            }
-            same
-        });
+        looks.add_up();
         // Position of a tick, and its sum.
-        let mut at: Vec<(usize, u64)> = Vec::with_capacity(seen.len());
-        for (time_us, sum) in seen {
+        let mut at: Vec<(usize, u64)> = Vec::with_capacity(looks.seen.len());
+        for (time_us, sum) in looks.seen.drain(..) {
             if let Ok(position) = ticks.binary_search_by_key(&time_us, |(time, _)| *time) {
                 at.push((position, sum));
             }

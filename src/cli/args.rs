@@ -18,6 +18,7 @@ use crate::sample::{Jitter, Source, TextForm};
 pub use bench::{BenchArgs, BenchFormat};
 pub use cost::{
     AccountArgs, CostArgs, CostCommand, CostReportArgs, CostRules, DeadLettersCommand, DeltasArgs,
+    ExportArgs, ExportFormat, QuotaCheckArgs, QuotaCommand,
 };
 pub use groups::{
     GroupsArgs, GroupsCommand, GroupsEvaluateArgs, GroupsImportArgs, GroupsLimitsArgs,

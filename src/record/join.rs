@@ -11,15 +11,19 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array, new_empty_array};
-use arrow::datatypes::{DataType, FieldRef, Int64Type, Schema, UInt32Type};
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, UInt32Array,
+    new_empty_array,
+};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{DataType, FieldRef, Int32Type, Int64Type, Schema, UInt32Type};
 
 use super::TIME_COLUMN;
 use super::error::RecordError;
 use super::hot::joined;
 use super::hot_read::HotReader;
 use super::layout::{self, Part};
-use super::source::{Batches, Source};
+use super::source::{Batches, Form, Source};
 use crate::decode::columns::{SIDES, Side};
 
 /// The table that side tables belong to.
@@ -123,6 +127,21 @@ impl Hasher for KeyHasher {
 }
 
 impl Joins {
+    /// The same, with nothing read yet.
+    pub(super) fn fork(&self) -> Joins {
+        let sides = self.sides.iter().map(|join| Join {
+            side: join.side,
+            fields: join.fields.clone(),
+            unknown: join.unknown.clone(),
+            loaded: None,
+        });
+        Joins {
+            dir: self.dir.clone(),
+            sides: sides.collect(),
+            unjoined: 0,
+        }
+    }
+
     /// What the columns of `schema` need of these side tables.
     pub(super) fn new(dir: &Path, schema: &Schema, sides: Vec<SideFields>) -> Joins {
         let wanted = |field: &FieldRef| schema.column_with_name(field.name()).is_some();
@@ -157,6 +176,11 @@ impl Joins {
             let waiting = (!side.while_waiting.is_empty()).then_some(WAITING_COLUMN);
             [side.key].into_iter().chain(waiting)
         })
+    }
+
+    /// Forgets how many rows referred to nothing.
+    pub(super) fn count_again(&mut self) {
+        self.unjoined = 0;
     }
 
     /// Rows that referred to a side row that isn't there.
@@ -199,11 +223,11 @@ impl Joins {
             let (side, fields) = (join.side, join.fields.clone());
             let loaded = join.load(&self.dir, part)?;
             let damaged = |detail: String| RecordError::damaged(path, 0, detail);
-            let (found, missing) = loaded.find(keys).map_err(damaged)?;
-            if let Some((path, offset)) = loaded.cut.as_ref().filter(|_| missing > 0) {
+            let found = loaded.find(keys).map_err(damaged)?;
+            if let Some((path, offset)) = loaded.cut.as_ref().filter(|_| found.missing > 0) {
                 return Err(cut_short(path, *offset));
             }
-            self.unjoined += missing;
+            self.unjoined += found.missing;
             let waiting = batch.column_by_name(WAITING_COLUMN);
             for (field, values) in fields.iter().zip(&loaded.columns) {
                 if !lacks(field) {
@@ -211,13 +235,43 @@ impl Joins {
                 }
                 let name = field.name();
                 let masked = waiting.filter(|_| side.while_waiting.contains(&name.as_str()));
-                let rows = masked.map(|event| while_valid(&found, event));
-                let column = arrow::compute::take(values, rows.as_ref().unwrap_or(&found), None)
-                    .map_err(|e| damaged(e.to_string()))?;
-                columns.push((name.clone(), column));
+                columns.push((name.clone(), found.column(values, masked).map_err(damaged)?));
             }
         }
         Ok(columns)
+    }
+}
+
+/// The side rows that keys refer to.
+struct Found {
+    /// Of each key; of each distinct key, if keys are coded.
+    rows: UInt32Array,
+    /// The codes of coded keys.
+    codes: Option<Int32Array>,
+    /// How many keys have none.
+    missing: u64,
+}
+
+impl Found {
+    /// The values of a column of the side table; none where `masked` is null.
+    fn column(&self, values: &ArrayRef, masked: Option<&ArrayRef>) -> Result<ArrayRef, String> {
+        let nulls = masked.and_then(|column| column.logical_nulls());
+        let take = |rows: &UInt32Array| {
+            arrow::compute::take(values, rows, None).map_err(|e| e.to_string())
+        };
+        let mask = |own: Option<&NullBuffer>| NullBuffer::union(own, nulls.as_ref());
+        match &self.codes {
+            None => {
+                let nulls = mask(self.rows.nulls());
+                take(&UInt32Array::new(self.rows.values().clone(), nulls))
+            }
+            // the codes are those of the keys: no row is touched
+            Some(codes) => {
+                let codes = Int32Array::new(codes.values().clone(), mask(codes.nulls()));
+                let coded = DictionaryArray::<Int32Type>::try_new(codes, take(&self.rows)?);
+                Ok(Arc::new(coded.map_err(|e| e.to_string())?))
+            }
+        }
     }
 }
 
@@ -228,13 +282,6 @@ pub(super) fn is_cut(path: &Path) -> Result<bool, RecordError> {
         Err(error) if error.is_gone() => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// `rows` where `column` isn't null.
-fn while_valid(rows: &UInt32Array, column: &ArrayRef) -> UInt32Array {
-    let both = rows.iter().enumerate();
-    both.map(|(i, row)| row.filter(|_| column.is_valid(i)))
-        .collect()
 }
 
 impl Join {
@@ -271,7 +318,8 @@ impl Loaded {
             let path = source.path.clone();
             let damaged = |detail: String| RecordError::damaged(&path, 0, detail);
             let names = fields.iter().map(|f| f.name().as_str());
-            let (mut opened, _) = source.batches(names.chain([side.key]), |_| true, false)?;
+            let (mut opened, _) =
+                source.batches(names.chain([side.key]), |_| true, Form::default())?;
             while let Some(batch) = opened.next_batch(&path)? {
                 let keys = batch.column_by_name(side.key).map(numbers);
                 let keys = keys
@@ -310,19 +358,29 @@ impl Loaded {
         })
     }
 
-    /// The side row of each key, and how many keys have none.
-    fn find(&self, keys: &ArrayRef) -> Result<(UInt32Array, u64), String> {
-        let Some(keys) = numbers(keys) else {
+    /// The side row of each key.
+    fn find(&self, keys: &ArrayRef) -> Result<Found, String> {
+        let coded = keys.as_dictionary_opt::<Int32Type>();
+        let distinct = coded.map_or(keys, |coded| coded.values());
+        let Some(numbers) = numbers(distinct) else {
             return Err(format!("a key of type {}", keys.data_type()));
         };
-        let mut missing = 0;
-        let found = keys.map(|key| {
-            let row = self.rows.get(&key?).copied();
-            missing += u64::from(row.is_none());
-            row
-        });
-        let found: UInt32Array = found.collect();
-        Ok((found, missing))
+        let rows: Vec<Option<u32>> = numbers.map(|key| self.rows.get(&key?).copied()).collect();
+        let rows = UInt32Array::from(rows);
+        let lost = |key: usize| distinct.is_valid(key) && rows.is_null(key);
+        let any = (0..distinct.len()).filter(|key| lost(*key)).count() as u64;
+        let missing = match coded {
+            Some(coded) if any > 0 => {
+                let keys = coded.keys().iter().flatten();
+                keys.filter(|key| lost(*key as usize)).count() as u64
+            }
+            _ => any,
+        };
+        Ok(Found {
+            codes: coded.map(|coded| coded.keys().clone()),
+            rows,
+            missing,
+        })
     }
 }
 

@@ -31,6 +31,8 @@
 mod adopt;
 mod close;
 mod closer;
+mod coded;
+mod cuts;
 #[cfg(test)]
 mod damage_tests;
 mod encodings;
@@ -38,6 +40,7 @@ mod error;
 mod hot;
 mod hot_read;
 mod hot_sums;
+mod hybrid;
 mod join;
 #[cfg(test)]
 mod join_tests;
@@ -49,6 +52,7 @@ mod recorder;
 mod retain;
 #[cfg(test)]
 mod service_tests;
+mod shape;
 mod source;
 mod table;
 #[cfg(test)]

@@ -64,7 +64,7 @@ impl SummingFile {
 
     /// Says that all blocks are written and the footer comes, and gives what it is to say of them.
     pub(super) fn end_blocks(&mut self) -> KeyValue {
-        if self.written % BLOCK_BYTES != 0 {
+        if !self.written.is_multiple_of(BLOCK_BYTES) {
             self.end_block();
         }
         self.in_footer = true;
@@ -88,7 +88,7 @@ impl SummingFile {
             let (now, later) = bytes.split_at(bytes.len().min(room as usize));
             self.sum.update(now);
             self.written += now.len() as u64;
-            if self.written % BLOCK_BYTES == 0 {
+            if self.written.is_multiple_of(BLOCK_BYTES) {
                 self.end_block();
             }
             bytes = later;

@@ -7,19 +7,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array,
-};
-use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef, TimestampMicrosecondType};
-use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::statistics::Statistics;
+use arrow::array::RecordBatch;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 
 use super::TIME_COLUMN;
+use super::cuts::overlaps;
 use super::error::RecordError;
 use super::join::{Joins, SideFields, cut_short, is_cut, sides_of};
 use super::layout::{self, HOUR_US, Part};
 use super::meta::{META_FILE, Recording};
-use super::source::{Batches, Source};
+use super::shape::{shape, window};
+use super::source::{Batches, Form, Source};
 
 /// A recording, opened for reading. It may be written at the same time.
 #[derive(Clone, Debug)]
@@ -41,6 +39,21 @@ pub struct ScanOptions {
     pub host: Option<String>,
     /// Only rows of this instance; of all if `None`.
     pub instance: Option<String>,
+}
+
+impl ScanOptions {
+    pub(super) fn window(&self) -> (i64, i64) {
+        let (from_us, to_us) = (self.from_us, self.to_us);
+        (from_us.unwrap_or(i64::MIN), to_us.unwrap_or(i64::MAX))
+    }
+
+    /// Whether a part can have such rows.
+    pub(super) fn takes(&self, part: &Part) -> bool {
+        let (from_us, to_us) = self.window();
+        part.overlaps(from_us, to_us)
+            && self.host.as_ref().is_none_or(|h| *h == part.host)
+            && self.instance.as_ref().is_none_or(|i| *i == part.instance)
+    }
 }
 
 impl Reader {
@@ -182,17 +195,8 @@ impl Reader {
     /// [`RecordError::NoTable`], [`RecordError::NoColumn`], [`RecordError::Damaged`], or the file
     /// system's.
     pub fn scan(&self, table: &str, options: &ScanOptions) -> Result<Scan, RecordError> {
-        let from_us = options.from_us.unwrap_or(i64::MIN);
-        let to_us = options.to_us.unwrap_or(i64::MAX);
-        let in_window = |part: &Part| {
-            part.hour_us < to_us
-                && part.hour_us.saturating_add(HOUR_US) > from_us
-                && options.host.as_ref().is_none_or(|h| *h == part.host)
-                && options
-                    .instance
-                    .as_ref()
-                    .is_none_or(|i| *i == part.instance)
-        };
+        let (from_us, to_us) = options.window();
+        let in_window = |part: &Part| options.takes(part);
         let mut parts = self.parts(table)?;
         let newest = parts.last().cloned();
         parts.retain(in_window);
@@ -217,10 +221,12 @@ impl Reader {
         parts.reverse();
         Ok(Scan {
             joins: Joins::new(&self.dir, &schema, sides),
-            in_order: false,
+            form: Form::default(),
             schema,
+            all: parts.clone().into(),
             parts,
             current: None,
+            opened: None,
             from_us,
             to_us,
             truncated: Vec::new(),
@@ -267,10 +273,15 @@ struct Current {
 /// The rows of a [`Reader::scan`], batch by batch. Ends after the first error.
 pub struct Scan {
     schema: SchemaRef,
+    /// All parts there were, the last first.
+    all: Arc<[Part]>,
+    /// Those still to be read.
     parts: Vec<Part>,
     current: Option<Current>,
+    /// The closed file opened last: the next window may lie in it too.
+    opened: Option<(Part, Source)>,
     joins: Joins,
-    in_order: bool,
+    form: Form,
     from_us: i64,
     to_us: i64,
     truncated: Vec<PathBuf>,
@@ -305,8 +316,50 @@ impl Scan {
     /// come session by session. Costs memory for a row group's columns.
     #[must_use]
     pub fn in_order(mut self) -> Scan {
-        self.in_order = true;
+        self.form = Form::InOrder;
         self
+    }
+
+    /// The same rows by row groups of closed files, and any column of a batch may be a dictionary
+    /// of what [`Scan::schema`] says, or a dictionary of that again: each distinct value need be
+    /// looked at only once. Texts of side tables come as codes of the keys.
+    #[must_use]
+    pub fn coded(mut self) -> Scan {
+        self.form = Form::Coded;
+        self
+    }
+
+    /// The same scan from its beginning, for another thread.
+    #[must_use]
+    pub fn fork(&self) -> Scan {
+        Scan {
+            schema: Arc::clone(&self.schema),
+            all: Arc::clone(&self.all),
+            parts: self.all.to_vec(),
+            current: None,
+            opened: None,
+            joins: self.joins.fork(),
+            form: self.form,
+            from_us: self.from_us,
+            to_us: self.to_us,
+            truncated: Vec::new(),
+            unproven: Vec::new(),
+            row_groups_skipped: 0,
+        }
+    }
+
+    /// Begins again with another window, from the first `sample_time` wanted to the first no longer
+    /// wanted, microseconds since 1970-01-01 UTC. What was read of side tables and of the file
+    /// opened last is kept; what is told of files and rows is that of the window.
+    pub fn restart(&mut self, from_us: i64, to_us: i64) {
+        (self.from_us, self.to_us) = (from_us, to_us);
+        self.current = None;
+        self.truncated.clear();
+        self.unproven.clear();
+        self.row_groups_skipped = 0;
+        self.joins.count_again();
+        let wanted = |part: &&Part| part.overlaps(from_us, to_us);
+        self.parts = self.all.iter().filter(wanted).cloned().collect();
     }
 
     /// How often a row of those read so far referred to a row of a side table (a session, a cursor)
@@ -339,15 +392,28 @@ impl Scan {
                 continue;
             }
             let joined = self.joins.columns(&current.part, path, &batch)?;
-            return shape(&batch, &joined, &self.schema)
+            return shape(&batch, &joined, &self.schema, self.form == Form::Coded)
                 .map(Some)
                 .map_err(|detail| RecordError::damaged(path, 0, detail));
         }
     }
 
+    fn source(&mut self, part: &Part) -> Result<Option<Source>, RecordError> {
+        if let Some((opened, source)) = &self.opened
+            && opened == part
+            && let Some(source) = source.again()
+        {
+            return Ok(Some(source));
+        }
+        let source = Source::open(part)?;
+        let again = source.as_ref().and_then(Source::again);
+        self.opened = again.map(|again| (part.clone(), again));
+        Ok(source)
+    }
+
     fn open_next(&mut self) -> Result<bool, RecordError> {
         while let Some(part) = self.parts.pop() {
-            let Some(source) = Source::open(&part)? else {
+            let Some(source) = self.source(&part)? else {
                 continue;
             };
             let path = source.path.clone();
@@ -359,7 +425,7 @@ impl Scan {
             let needs: Vec<&str> = self.joins.needs().collect();
             let names = names.chain([TIME_COLUMN]).chain(needs);
             let (batches, skipped) =
-                source.batches(names, |g| overlaps(g, from_us, to_us), self.in_order)?;
+                source.batches(names, |g| overlaps(g, from_us, to_us), self.form)?;
             self.row_groups_skipped += skipped;
             self.joins.enter(&part);
             self.current = Some(Current {
@@ -386,65 +452,9 @@ impl Iterator for Scan {
     }
 }
 
-/// Whether a row group can hold rows of the window; yes if its statistics don't say.
-fn overlaps(group: &RowGroupMetaData, from_us: i64, to_us: i64) -> bool {
-    let time = group
-        .columns()
-        .iter()
-        .find(|c| c.column_path().string() == TIME_COLUMN);
-    match time.and_then(|column| column.statistics()) {
-        Some(Statistics::Int64(range)) => {
-            let (Some(min), Some(max)) = (range.min_opt(), range.max_opt()) else {
-                return true;
-            };
-            *min < to_us && *max >= from_us
-        }
-        _ => true,
+impl Part {
+    /// Whether its hour has times of the window.
+    pub(super) fn overlaps(&self, from_us: i64, to_us: i64) -> bool {
+        self.hour_us < to_us && self.hour_us.saturating_add(HOUR_US) > from_us
     }
-}
-
-/// The rows of the window.
-fn window(batch: &RecordBatch, from_us: i64, to_us: i64) -> Result<RecordBatch, String> {
-    let time = batch.column_by_name(TIME_COLUMN);
-    let Some(time) = time.filter(|t| matches!(t.data_type(), DataType::Timestamp(..))) else {
-        return Err(format!("it has no column {TIME_COLUMN}"));
-    };
-    let times = time
-        .as_primitive_opt::<TimestampMicrosecondType>()
-        .ok_or_else(|| format!("{TIME_COLUMN} isn't in microseconds"))?
-        .values();
-    let wanted = |time: &i64| *time >= from_us && *time < to_us;
-    if times.iter().all(wanted) {
-        return Ok(batch.clone());
-    }
-    let mask = BooleanArray::from_iter(times.iter().map(|time| Some(wanted(time))));
-    arrow::compute::filter_record_batch(batch, &mask).map_err(|e| e.to_string())
-}
-
-/// The columns of `schema`: of the batch, else of its side tables, else null.
-fn shape(
-    batch: &RecordBatch,
-    joined: &[(String, ArrayRef)],
-    schema: &SchemaRef,
-) -> Result<RecordBatch, String> {
-    let mut columns = Vec::with_capacity(schema.fields().len());
-    for field in schema.fields() {
-        let from_side = || joined.iter().find(|(name, _)| name == field.name());
-        let column = batch.column_by_name(field.name());
-        columns.push(match column.or_else(|| Some(&from_side()?.1)) {
-            Some(column) if column.data_type() == field.data_type() => Arc::clone(column),
-            Some(column) => {
-                return Err(format!(
-                    "column {} has type {}, the newest file has {}; read them by --from/--to apart",
-                    field.name(),
-                    column.data_type(),
-                    field.data_type()
-                ));
-            }
-            None => new_null_array(field.data_type(), batch.num_rows()),
-        });
-    }
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
-        .map_err(|e| e.to_string())
 }

@@ -16,18 +16,32 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::RowGroupMetaData;
 
 use super::TIME_COLUMN;
+use super::coded::Coded;
 use super::error::RecordError;
 use super::hot_read::HotReader;
 use super::layout::{self, Part};
 use super::proof::ClosedFile;
 
-const BATCH_ROWS: usize = 8_192;
+pub(super) const BATCH_ROWS: usize = 8_192;
+
+/// How rows are given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Form {
+    /// As they lie.
+    #[default]
+    AsTheyLie,
+    /// In the order of their time.
+    InOrder,
+    /// As they lie, by row groups; any column may be a dictionary.
+    Coded,
+}
 
 /// The batches of an opened part.
 pub(super) enum Batches {
     Hot(HotReader),
     Closed(ClosedFile, ParquetRecordBatchReader),
     Ordered(Ordered),
+    Coded(Coded),
 }
 
 impl Batches {
@@ -37,6 +51,7 @@ impl Batches {
             Batches::Hot(hot) => hot.next_batch(),
             Batches::Closed(file, reader) => file.guarded(|| reader.next().transpose()),
             Batches::Ordered(ordered) => ordered.next_batch(path),
+            Batches::Coded(coded) => coded.next_batch(),
         }
     }
 }
@@ -48,7 +63,7 @@ pub(super) struct Source {
 }
 
 enum Kind {
-    Hot(HotReader),
+    Hot(Box<HotReader>),
     Closed(ClosedFile, ArrowReaderMetadata),
 }
 
@@ -61,7 +76,7 @@ impl Source {
                 Ok(hot) => {
                     return Ok(Some(Source {
                         path: part.path.clone(),
-                        kind: Kind::Hot(hot),
+                        kind: Kind::Hot(Box::new(hot)),
                     }));
                 }
                 Err(error) if error.is_gone() => {}
@@ -93,6 +108,30 @@ impl Source {
         }
     }
 
+    /// The same file once more, if it is a closed one.
+    pub(super) fn again(&self) -> Option<Source> {
+        match &self.kind {
+            Kind::Hot(_) => None,
+            Kind::Closed(file, metadata) => Some(Source {
+                path: self.path.clone(),
+                kind: Kind::Closed(file.clone(), metadata.clone()),
+            }),
+        }
+    }
+
+    /// Whether it isn't closed yet.
+    pub(super) fn is_hot(&self) -> bool {
+        matches!(self.kind, Kind::Hot(_))
+    }
+
+    /// The row groups; none of a hot file.
+    pub(super) fn row_groups(&self) -> &[RowGroupMetaData] {
+        match &self.kind {
+            Kind::Hot(_) => &[],
+            Kind::Closed(_, metadata) => metadata.metadata().row_groups(),
+        }
+    }
+
     /// Whether what is read of it is proven by sums.
     pub(super) fn proven(&self) -> bool {
         match &self.kind {
@@ -107,15 +146,19 @@ impl Source {
         self,
         columns: impl Iterator<Item = &'a str>,
         wanted: impl Fn(&RowGroupMetaData) -> bool,
-        in_order: bool,
+        form: Form,
     ) -> Result<(Batches, usize), RecordError> {
         let (file, metadata) = match self.kind {
-            Kind::Hot(hot) => return Ok((Batches::Hot(hot), 0)),
+            Kind::Hot(hot) => return Ok((Batches::Hot(*hot), 0)),
             Kind::Closed(file, metadata) => (file, metadata),
         };
         let groups = metadata.metadata().row_groups();
         let some: Vec<usize> = (0..groups.len()).filter(|i| wanted(&groups[*i])).collect();
         let skipped = groups.len() - some.len();
+        if form == Form::Coded {
+            let coded = Coded::new(file, metadata, columns, some.into());
+            return Ok((Batches::Coded(coded), skipped));
+        }
         let mask = ProjectionMask::columns(metadata.parquet_schema(), columns);
         let ordered = Ordered {
             file,
@@ -124,7 +167,7 @@ impl Source {
             groups: some.into(),
             ready: None,
         };
-        if in_order {
+        if form == Form::InOrder {
             return Ok((Batches::Ordered(ordered), skipped));
         }
         let some = ordered.groups.iter().copied().collect();

@@ -75,9 +75,16 @@ fn recorded() -> &'static Path {
         let tables = fs::read_dir(&dir).unwrap().flatten();
         let tables = tables.filter(|entry| entry.path().is_dir()).count();
         let begun = std::time::Instant::now();
-        while files(&dir, ".parquet").len() < tables {
+        for wait in 1.. {
+            if files(&dir, ".parquet").len() >= tables {
+                break;
+            }
             assert!(begun.elapsed() < LIMIT, "{:?}", files(&dir, ""));
             std::thread::sleep(std::time::Duration::from_millis(10));
+            // a table whose first rows came meanwhile is closed with the next
+            if wait % 100 == 0 {
+                recording.signal(Signal::SIGHUP);
+            }
         }
         recording.wait_event("burst_ended");
         recording.wait_flushes(5);
@@ -421,4 +428,103 @@ fn the_program_says_which_file_is_damaged_and_where() {
         assert!(told, "{case}");
     }
     assert!(refused > PROGRAM_CASES / 2, "{refused} of {cases}");
+}
+
+/// What a report on a copy of the recording says after `change`: its exit code, and all that it says.
+fn said_after(change: impl FnOnce(&Path)) -> (i32, String) {
+    let temp = tempfile::tempdir().unwrap();
+    {
+        let _beside = shared();
+        copy(recorded(), temp.path());
+    }
+    change(temp.path());
+    let args = ["report".as_ref(), temp.path().as_os_str()];
+    let output = sgascope(
+        args.into_iter()
+            .chain(["-g", "username"].map(AsRef::as_ref)),
+    );
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    (output.status.code().unwrap(), said)
+}
+
+#[test]
+fn what_is_missing_or_has_no_sums_is_told() {
+    let (code, said) = said_after(|_| {});
+    assert_eq!(code, 0, "{said}");
+    assert!(!said.contains("Unproven") && !said.contains("Missing"));
+    // sessions that samples refer to
+    let (code, said) = said_after(|dir| {
+        for file in files(&dir.join("sessions"), ".parquet") {
+            fs::remove_file(file).unwrap();
+        }
+    });
+    assert_eq!(code, 0, "{said}");
+    let missing = said.lines().find(|l| l.starts_with("Missing: ")).unwrap();
+    assert!(!missing.contains(": 0 times"), "{missing}");
+    // as a program that isn't ours names its files
+    let (code, said) = said_after(|dir| {
+        let file = files(&dir.join("samples"), ".parquet").remove(0);
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let start = name.split('.').next().unwrap();
+        fs::rename(&file, file.with_file_name(format!("{start}.parquet"))).unwrap();
+    });
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("Unproven: 1 file(s)"), "{said}");
+}
+
+#[test]
+fn samples_whose_sessions_were_cut_are_refused() {
+    for left in [0, 1] {
+        let (code, said) = said_after(|dir| {
+            for file in files(&dir.join("sessions"), ".parquet") {
+                fs::remove_file(file).unwrap();
+            }
+            for file in files(&dir.join("sessions"), ".sums") {
+                let sums = fs::File::options().write(true).open(file).unwrap();
+                sums.set_len(left).unwrap();
+            }
+        });
+        assert_eq!(code, 6, "{said}");
+        assert!(
+            said.contains("/sessions/") && said.contains("damaged at byte 0"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_damaged_hot_file_is_kept_beside_and_told() {
+    let _beside = shared();
+    let sim = Sim::start("AGAIN", &["--sessions", "20", "--processes", "30"]);
+    let dir = sim.file("recording");
+    copy(recorded(), &dir);
+    let held = |dir: &Path| read(dir, "ticks").unwrap().rows.len();
+    let whole = held(&dir);
+    let hot = files(&dir.join("ticks"), ".arrows").remove(0);
+    let mut bytes = fs::read(&hot).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&hot, &bytes).unwrap();
+    let mut recording = Recording::start("AGAIN", &dir, &["--flush", "100ms"]);
+    let told = recording.wait_event("left_open");
+    let detail = told["event"]["detail"].as_str().unwrap();
+    let name = hot.file_name().unwrap().to_str().unwrap();
+    assert!(
+        detail.contains(name) && detail.contains("kept beside") && detail.contains("CRC-32"),
+        "{detail}"
+    );
+    recording.wait_flushes(1);
+    recording.end();
+    // all but what the last flush wrote, and what came since
+    assert!(held(&dir) > whole - whole / 2);
+    let beside = hot.with_file_name(format!("{name}.damaged"));
+    assert_eq!(fs::read(&beside).unwrap(), bytes);
+    assert!(
+        beside
+            .with_file_name(format!("{name}.damaged.sums"))
+            .exists()
+    );
+    let report = sgascope(["report".as_ref(), dir.as_os_str()]);
+    assert_eq!(report.status.code(), Some(0));
 }

@@ -159,15 +159,15 @@ impl Places {
 
     /// The places of rows, for each dimension; those of others have the number of the kept.
     fn encode(&mut self, batch: &RecordBatch, rows: &[u32]) -> Result<Vec<Vec<u16>>, AnalyzeError> {
-        let mut codes = vec![Vec::new(); self.coders.len()];
-        for (coder, codes) in self.coders.iter_mut().zip(&mut codes) {
-            coder.encode(batch, rows, &mut self.symbols, codes)?;
+        for coder in &mut self.coders {
+            coder.encode(batch, rows, &mut self.symbols)?;
         }
-        let mut groups = Vec::new();
+        let (mut table, mut groups) = (Vec::new(), Vec::new());
         let mut all = Vec::with_capacity(self.dimensions.len());
         for of in &mut self.dimensions {
-            let columns: Vec<&[u32]> = of.columns.iter().map(|c| codes[*c].as_slice()).collect();
-            of.combinations.encode(&columns, rows.len(), &mut groups);
+            let columns: Vec<&Coder> = of.columns.iter().map(|c| &self.coders[*c]).collect();
+            let (table, groups) = (&mut table, &mut groups);
+            of.combinations.encode(&columns, rows.len(), table, groups);
             let last = groups.iter().max().map_or(0, |last| *last as usize + 1);
             for group in of.known.len()..last {
                 let parts = of.combinations.made_of(group as u32).into_iter();

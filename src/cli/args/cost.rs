@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Subcommand};
 
 use super::Format;
+use crate::finops::focus::Version;
 use crate::finops::rules_file::Idle;
 
 /// Arguments of `cost`.
@@ -24,6 +25,10 @@ pub enum CostCommand {
     Report(CostReportArgs),
     /// Whether sums are conserved, and how counters agree with samples
     Audit(CostReportArgs),
+    /// How budgets stand, and when they will be reached; check ends with code 1 when one is used up
+    Quota(QuotaArgs),
+    /// Charges as rows of FOCUS (FinOps Open Cost and Usage Specification), a file for each billing period
+    Export(ExportArgs),
     /// Files of deltas that were refused
     DeadLetters(DeadLettersArgs),
 }
@@ -88,6 +93,85 @@ pub struct CostReportArgs {
     /// How to print
     #[arg(short, long, value_enum, default_value = "table")]
     pub format: Format,
+}
+
+/// Arguments of `cost quota`.
+#[derive(ClapArgs, Debug)]
+pub struct QuotaArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: QuotaCommand,
+}
+
+/// Verbs of `cost quota`.
+#[derive(Subcommand, Debug)]
+pub enum QuotaCommand {
+    /// How each budget of the prices' file stands now
+    Check(QuotaCheckArgs),
+}
+
+/// Arguments of `cost quota check`.
+#[derive(ClapArgs, Debug)]
+pub struct QuotaCheckArgs {
+    /// Of what.
+    #[command(flatten)]
+    pub account: AccountArgs,
+    /// What becomes of what is nobody's; by default as the tenants' file says, else row
+    #[arg(long, value_enum)]
+    pub idle: Option<Idle>,
+    /// File that remembers what was told, so that a level is told once and over only when use is well below it
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Relay that is told of each change of a level: http://host:port/path
+    #[arg(long, value_name = "URL", requires = "state")]
+    pub webhook: Option<String>,
+    /// How to print
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+/// Kinds of exported files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// Comma-separated values.
+    Csv,
+    /// Parquet, with decimal numbers.
+    Parquet,
+}
+
+/// Arguments of `cost export`.
+#[derive(ClapArgs, Debug)]
+pub struct ExportArgs {
+    /// Of what.
+    #[command(flatten)]
+    pub account: AccountArgs,
+    /// Version of the specification
+    #[arg(long, value_enum, value_name = "VERSION", default_value = "1.3")]
+    pub focus: Version,
+    /// Directory; files go to billing_period=YYYY-MM/ in it
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Kind of file
+    #[arg(short, long, value_enum, default_value = "csv")]
+    pub format: ExportFormat,
+    /// What becomes of what is nobody's; by default as the tenants' file says, else row
+    #[arg(long, value_enum)]
+    pub idle: Option<Idle>,
+    /// Name tenants by a hash
+    #[arg(long)]
+    pub hash_tenant: bool,
+    /// File whose content goes into that hash, so that names can't be tried out
+    #[arg(long, value_name = "FILE", requires = "hash_tenant")]
+    pub hash_key: Option<PathBuf>,
+    /// BillingAccountId
+    #[arg(long, value_name = "NAME", default_value = "oracle")]
+    pub billing_account: String,
+    /// Who provides the service and issues the bill
+    #[arg(long, value_name = "NAME", default_value = "Database operations")]
+    pub provider: String,
+    /// Who provides the host
+    #[arg(long, value_name = "NAME", default_value = "Own data centre")]
+    pub host_provider: String,
 }
 
 /// Arguments of `cost dead-letters`.

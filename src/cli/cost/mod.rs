@@ -5,6 +5,8 @@
 mod audit;
 mod dead_letters;
 mod deltas;
+mod export;
+mod quota;
 mod report;
 
 use std::path::Path;
@@ -14,11 +16,12 @@ use super::report::window;
 use super::{Exit, Failure};
 use crate::analyze::AnalyzeError;
 use crate::finops::FinopsError;
-use crate::finops::account::AccountOptions;
+use crate::finops::account::{Account, AccountOptions, account};
 use crate::finops::checks::Checks;
 use crate::finops::deltas::read::Window;
 use crate::finops::prices::Prices;
-use crate::finops::rules_file::RulesFileError;
+use crate::finops::rules_file::{Idle, RulesFileError};
+use crate::finops::sampled::{fill, sampled};
 use crate::finops::tenants::Tenants;
 use crate::record::Reader;
 
@@ -27,6 +30,8 @@ pub fn run(args: &CostArgs) -> Result<Exit, Failure> {
         CostCommand::Deltas(a) => deltas::run(a),
         CostCommand::Report(a) => report::run(a),
         CostCommand::Audit(a) => audit::run(a),
+        CostCommand::Quota(a) => quota::run(&a.command),
+        CostCommand::Export(a) => export::run(a),
         CostCommand::DeadLetters(a) => dead_letters::run(&a.command),
     }
 }
@@ -109,6 +114,26 @@ impl Asked {
                 instance: args.instance.clone(),
             },
         })
+    }
+
+    /// What becomes of what is nobody's.
+    fn idle(&self, asked: Option<Idle>) -> Idle {
+        let by_file = self.rules.tenants.as_ref().map(|t| t.idle());
+        asked.or(by_file).unwrap_or_default()
+    }
+
+    /// The account, gaps filled, by periods of such a length.
+    fn accounted(&self, step_us: Option<i64>) -> Result<Account, Failure> {
+        let mut made = account(
+            &self.reader,
+            &self.options(step_us),
+            &mut |_| Ok(()),
+            &mut |_, _, _| Ok(()),
+        )?;
+        let tenants = self.rules.tenants.as_ref();
+        let times = sampled(&self.reader, &self.window, &self.rules.checks, tenants)?;
+        fill(&mut made, &times, step_us);
+        Ok(made)
     }
 
     fn options(&self, step_us: Option<i64>) -> AccountOptions<'_> {

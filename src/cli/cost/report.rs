@@ -9,11 +9,10 @@ use super::super::print::{csv_cell, plain};
 use super::super::{Exit, Failure, table};
 use super::Asked;
 use crate::finops::FinopsError;
-use crate::finops::account::{Account, Entry, account};
+use crate::finops::account::{Account, Entry};
 use crate::finops::money::decimal;
 use crate::finops::prices::Limits;
 use crate::finops::rows::rfc3339;
-use crate::finops::sampled::{fill, sampled};
 use crate::finops::statement::{Statement, statement};
 use crate::finops::usage::{ALL, Usage};
 
@@ -35,10 +34,9 @@ const SHOWN: [&str; 12] = [
 
 pub fn run(args: &CostReportArgs) -> Result<Exit, Failure> {
     let asked = Asked::of(&args.account)?;
-    let made = accounted(&asked)?;
+    let made = asked.accounted(None)?;
     let prices = &asked.rules.prices;
-    let by_file = asked.rules.tenants.as_ref().map(|t| t.idle());
-    let idle = args.idle.or(by_file).unwrap_or_default();
+    let idle = asked.idle(args.idle);
     let statement = statement(&made, None, prices, idle, made.coverage.instance_us)?;
     let document = document(&asked, &made, &statement)?;
     let mut out = std::io::stdout().lock();
@@ -60,22 +58,6 @@ pub fn run(args: &CostReportArgs) -> Result<Exit, Failure> {
     }
     let nothing = made.coverage.readings == 0;
     Ok(if nothing { Exit::Nothing } else { Exit::Ok })
-}
-
-/// The account of what was asked for, gaps filled.
-pub(super) fn accounted(asked: &Asked) -> Result<Account, Failure> {
-    let options = asked.options(None);
-    let mut made = account(&asked.reader, &options, &mut |_| Ok(()), &mut |_, _, _| {
-        Ok(())
-    })?;
-    let times = sampled(
-        &asked.reader,
-        &asked.window,
-        &asked.rules.checks,
-        asked.rules.tenants.as_ref(),
-    )?;
-    fill(&mut made, &times, None);
-    Ok(made)
 }
 
 fn lines(document: &Json) -> Vec<Vec<String>> {

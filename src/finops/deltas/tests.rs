@@ -1,3 +1,5 @@
+//! Deltas: lifecycles, gauges, CPU by both clocks; and that nothing is lost or counted twice whatever comes.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,5 +1,6 @@
 //! `cost` over real recordings of a synthetic instance that tells what each session consumed.
 
+mod files;
 mod warp;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -17,6 +18,8 @@ use warp::Warp;
 /// How much faster clocks go: ten hours are half a minute.
 const FACTOR: i64 = 1_000;
 const HOURS: i64 = 10;
+/// On the programs' wall clock; midnight comes in between.
+const BEGIN: &str = "2031-03-14T20:00:00Z";
 /// Twice what the simulator counts at most in a second.
 const LIMITS: &str = "\
 currency = \"EUR\"
@@ -88,7 +91,7 @@ fn record(sid: &str, hours: i64, lives: i64) -> Metered {
         temp.path().join("meter.jsonl"),
     );
     let meter_path = meter.display().to_string();
-    let warp = Warp::new(temp.path(), FACTOR);
+    let warp = Warp::new(temp.path(), FACTOR, BEGIN.parse().unwrap());
     let args = [
         "--workload",
         "idle",
@@ -96,7 +99,6 @@ fn record(sid: &str, hours: i64, lives: i64) -> Metered {
         "90",
         "--processes",
         "70",
-        "--small",
         "--start-paused",
         "--meter",
         &meter_path,
@@ -303,6 +305,9 @@ fn ten_hours_with_restarts_equal_the_truth_within_the_bound() {
     check_conserved(&report, &audit);
     check_windows(&metered, &rules, &report);
     check_idle(&metered, &rules, &report);
+    files::check_letters(&metered, &audit);
+    files::check_quota(&metered);
+    files::check_focus(&metered, &rules);
 }
 
 /// Windows side by side add up to the whole.

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use nix::time::{ClockId, clock_gettime};
 
-/// Stretches time since a moment by a factor, in all that asks for the time or sleeps.
+/// Stretches time since a moment by a factor, in all that asks for the time or sleeps; the wall clock
+/// shows another date then.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -16,7 +17,7 @@ const SHIM: &str = r#"
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
-static long long wall, mono, factor;
+static long long wall, mono, factor, shown;
 static long (*raw)(long, ...);
 static int (*sleep_raw)(clockid_t, int, const struct timespec *, struct timespec *);
 static void begin(void) {
@@ -25,7 +26,7 @@ static void begin(void) {
     sleep_raw = dlsym(RTLD_NEXT, "clock_nanosleep");
     const char *text = getenv("TEST_WARP");
     factor = 1;
-    if (text) sscanf(text, "%lld %lld %lld", &wall, &mono, &factor);
+    if (text) sscanf(text, "%lld %lld %lld %lld", &wall, &mono, &factor, &shown);
 }
 __attribute__((constructor)) static void at_start(void) { begin(); }
 static long long base(clockid_t id) {
@@ -40,16 +41,18 @@ static struct timespec spec(long long n) {
     struct timespec t = { n / 1000000000LL, n % 1000000000LL };
     return t;
 }
+/* what a clock showed at that moment */
+static long long start(clockid_t id) { return base(id) == wall ? shown : base(id); }
 /* when it really is that time of a clock */
 static struct timespec real(clockid_t id, const struct timespec *t) {
     long long b = base(id), n = ns(t);
-    return spec(b < 0 || n < b ? n : b + (n - b) / factor + 1);
+    return spec(b < 0 || n < start(id) ? n : b + (n - start(id)) / factor + 1);
 }
 int clock_gettime(clockid_t id, struct timespec *t) {
     begin();
     int result = raw(SYS_clock_gettime, id, t);
     long long b = base(id);
-    if (result == 0 && b >= 0 && ns(t) >= b) *t = spec(b + (ns(t) - b) * factor);
+    if (result == 0 && b >= 0 && ns(t) >= b) *t = spec(start(id) + (ns(t) - b) * factor);
     return result;
 }
 int clock_nanosleep(clockid_t id, int flags, const struct timespec *t, struct timespec *left) {
@@ -86,10 +89,11 @@ pub struct Warp {
     wall_ns: i64,
     mono_ns: i64,
     factor: i64,
+    shown_ns: i64,
 }
 
 impl Warp {
-    pub fn new(dir: &Path, factor: i64) -> Warp {
+    pub fn new(dir: &Path, factor: i64, begin: jiff::Timestamp) -> Warp {
         let (source, shim) = (dir.join("warp.c"), dir.join("warp.so"));
         fs::write(&source, SHIM).unwrap();
         let built = Command::new("cc")
@@ -105,12 +109,14 @@ impl Warp {
             wall_ns: now(ClockId::CLOCK_REALTIME),
             mono_ns: now(ClockId::CLOCK_MONOTONIC),
             factor,
+            shown_ns: begin.as_microsecond() * 1000,
         }
     }
 
     /// A program lives by these clocks.
     pub fn apply(&self, command: &mut Command) {
-        let values = format!("{} {} {}", self.wall_ns, self.mono_ns, self.factor);
+        let values = [self.wall_ns, self.mono_ns, self.factor, self.shown_ns];
+        let values = values.map(|n| n.to_string()).join(" ");
         command
             .env("LD_PRELOAD", &self.shim)
             .env("TEST_WARP", values);

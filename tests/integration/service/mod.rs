@@ -5,6 +5,7 @@ mod clock;
 mod disk;
 mod follow;
 mod kills;
+mod retention;
 mod signals;
 mod tables;
 

@@ -1,0 +1,119 @@
+//! `cost export`: charges as FOCUS rows.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use jiff::Timestamp;
+
+use super::super::args::{ExportArgs, ExportFormat};
+use super::super::{Exit, Failure};
+use super::Asked;
+use crate::finops::FinopsError;
+use crate::finops::account::Account;
+use crate::finops::focus::{Cell, Naming, Periods, rows, write_csv, write_parquet};
+use crate::finops::money::shares;
+use crate::finops::prices::Period;
+use crate::finops::quota::bounds;
+use crate::finops::statement::statement;
+
+const DAY_US: i64 = 86_400_000_000;
+
+pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
+    let asked = Asked::of(&args.account)?;
+    let naming = naming(args, &asked)?;
+    let made = asked.accounted(Some(DAY_US))?;
+    let prices = &asked.rules.prices;
+    let idle = asked.idle(args.idle);
+    let hours = instance_time(&made);
+    // by begin of the billing period
+    let mut files: BTreeMap<i64, Vec<Vec<Cell>>> = BTreeMap::new();
+    for (day, instance_us) in hours {
+        let statement = statement(&made, Some(day), prices, idle, instance_us)?;
+        let billing = bounds(Period::Month, day)?;
+        let periods = Periods {
+            charge: (day, day + DAY_US),
+            billing,
+        };
+        let found = rows(
+            args.focus,
+            &statement,
+            prices,
+            &naming,
+            &periods,
+            instance_us,
+        )?;
+        files.entry(billing.0).or_default().extend(found);
+    }
+    let mut out = std::io::stdout().lock();
+    let mut all = 0;
+    for (billing_us, rows) in files.iter().filter(|(_, rows)| !rows.is_empty()) {
+        let month = Timestamp::from_microsecond(*billing_us)
+            .map_err(|_| FinopsError::TooLarge("a time"))?
+            .strftime("%Y-%m");
+        let name = match args.format {
+            ExportFormat::Csv => format!("focus-{}.csv", args.focus.name()),
+            ExportFormat::Parquet => format!("focus-{}.parquet", args.focus.name()),
+        };
+        let path = args
+            .output
+            .join(format!("billing_period={month}"))
+            .join(name);
+        let write = match args.format {
+            ExportFormat::Csv => write_csv,
+            ExportFormat::Parquet => write_parquet,
+        };
+        let written = write(&path, args.focus, rows, prices.decimals)?;
+        all += written.rows;
+        writeln!(out, "{} rows to {}", written.rows, written.path.display())?;
+    }
+    let refused: u64 = made.reasons.values().sum();
+    if refused > 0 {
+        tracing::warn!(
+            "{refused} deltas were refused and aren't in the files; cost deltas --ledger DIR keeps them with the reason"
+        );
+    }
+    Ok(if all == 0 { Exit::Nothing } else { Exit::Ok })
+}
+
+fn naming(args: &ExportArgs, asked: &Asked) -> Result<Naming, Failure> {
+    let hash = match (&args.hash_key, args.hash_tenant) {
+        (Some(path), _) => Some(std::fs::read_to_string(path).map_err(FinopsError::io(path))?),
+        (None, true) => Some(String::new()),
+        (None, false) => None,
+    };
+    let runs = &asked.reader.recording().runs;
+    let mut instances: Vec<String> = runs
+        .iter()
+        .map(|run| format!("{}/{}", run.meta.host, run.meta.instance))
+        .collect();
+    instances.sort();
+    instances.dedup();
+    Ok(Naming {
+        account: args.billing_account.clone(),
+        provider: args.provider.clone(),
+        host_provider: args.host_provider.clone(),
+        resource: instances.join(","),
+        hash,
+    })
+}
+
+/// The days, and what of the instances' time is of each: all together is all of it.
+fn instance_time(made: &Account) -> Vec<(i64, i64)> {
+    let (first, last) = made.coverage.span_us.unwrap_or((0, -1));
+    let mut days: Vec<i64> = made.entries.keys().map(|(_, day)| *day).collect();
+    let mut day = first.div_euclid(DAY_US) * DAY_US;
+    while day <= last {
+        days.push(day);
+        day += DAY_US;
+    }
+    days.sort_unstable();
+    days.dedup();
+    let overlap = |day: i64| {
+        let time = last.min(day + DAY_US) - first.max(day);
+        u128::try_from(time).unwrap_or(0)
+    };
+    let weights: Vec<u128> = days.iter().map(|day| overlap(*day)).collect();
+    let parts = shares(i128::from(made.coverage.instance_us), &weights);
+    let parts = parts.into_iter().map(|us| us as i64);
+    days.into_iter().zip(parts).collect()
+}
