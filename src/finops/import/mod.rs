@@ -11,6 +11,8 @@
 mod apply;
 mod calls;
 mod csv;
+#[cfg(test)]
+mod documentation_tests;
 mod lexer;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,8 @@
 //! Not for: files, recordings, printing. Callers: `tenants`, `groups`, `import`.
 
 mod attribute;
+#[cfg(test)]
+mod book_tests;
 mod evaluate;
 mod priorities;
 mod privileges;
