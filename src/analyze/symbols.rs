@@ -332,8 +332,8 @@ impl Combinations {
     ) {
         out.clear();
         out.resize(rows, 0);
-        let codes = columns.iter().map(|column| column.codes());
-        let all = codes.fold(Some(1usize), |all, codes| all?.checked_mul(codes?));
+        let mut codes = columns.iter().map(|column| column.codes());
+        let all = codes.try_fold(1usize, |all, codes| all.checked_mul(codes?));
         match all.filter(|all| *all <= MOST_CODES.max(4 * rows)) {
             Some(all) => self.encode_by_table(columns, all, table, out),
             None => {
