@@ -101,7 +101,6 @@ struct Origin {
     unit: String,
     /// Price of one unit.
     price: i128,
-    price_decimals: u32,
     /// Base units in one unit.
     units: u128,
     cost: i128,
@@ -166,7 +165,6 @@ fn origins(
                 per => format!("{per} {}", metric.unit),
             },
             price: last_digits(price, QUANTITY_DECIMALS)?,
-            price_decimals: QUANTITY_DECIMALS,
             units: metric.base.saturating_mul(u128::from(per)),
             cost: statement.charges[at],
             parts: parts
@@ -188,7 +186,6 @@ fn origins(
             what: "Instance hours and the instance's own work",
             unit: "Hours".to_owned(),
             price: last_digits(prices.instance_hour, QUANTITY_DECIMALS)?,
-            price_decimals: QUANTITY_DECIMALS,
             units: 3_600_000_000,
             cost: shared,
             parts: parts
