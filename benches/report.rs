@@ -1,7 +1,8 @@
 //! Reports over large recordings: rows a second and peak memory of the program.
 //!
 //! `cargo bench --bench report` writes 10,000,000 rows and reports on them in several ways;
-//! `cargo bench --bench report -- --rows 100000000` so many. `--dir DIR` keeps the recording.
+//! `cargo bench --bench report -- --rows 100000000` so many. `--dir DIR` keeps the recording,
+//! `--write-only` only writes it, for `tools/bench-report`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -42,6 +43,9 @@ fn main() {
             "written: {rows} rows in {:.1} s",
             begin.elapsed().as_secs_f64()
         );
+    }
+    if args.iter().any(|arg| arg == "--write-only") {
+        return;
     }
     let reports: [(&str, &[&str]); 6] = [
         ("by event", &["-g", "event"]),

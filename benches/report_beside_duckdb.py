@@ -36,6 +36,7 @@ import json, resource, sys, time
 import duckdb
 connection = duckdb.connect()
 connection.execute("SET threads = 2")
+connection.execute("SET enable_progress_bar = false")
 connection.execute("SET TimeZone = 'UTC'")
 begin = time.perf_counter()
 rows = connection.execute(sys.stdin.read()).fetchall()
@@ -70,7 +71,7 @@ def of_duckdb(query):
     run = subprocess.run([sys.executable, "-c", ASK], input=query, capture_output=True, text=True)
     if run.returncode:
         return None, 0, run.stderr.strip().splitlines()[-1]
-    found = json.loads(run.stdout)
+    found = json.loads(run.stdout.splitlines()[-1])
     return found["seconds"], found["peak"], found["rows"]
 
 

@@ -72,6 +72,33 @@ impl<'a> Numbers<'a> {
         self.get_valid(row).unwrap_or(0)
     }
 
+    /// The values of `rows` in `out`, `none` where there is none.
+    pub(super) fn all(&self, rows: &[u32], none: u64, out: &mut Vec<u64>) {
+        out.clear();
+        match self {
+            Numbers::Short(array) if array.null_count() == 0 => {
+                let values = array.values();
+                out.extend(rows.iter().map(|row| u64::from(values[*row as usize])));
+            }
+            Numbers::Long(array) if array.null_count() == 0 => {
+                let values = array.values();
+                out.extend(rows.iter().map(|row| values[*row as usize]));
+            }
+            Numbers::Coded(values, keys) if keys.null_count() == 0 => {
+                let values: Vec<u64> = values.iter().map(|v| v.unwrap_or(none)).collect();
+                let keys = keys.values();
+                match values.as_slice() {
+                    [same] => out.resize(rows.len(), *same),
+                    _ => out.extend(rows.iter().map(|row| values[keys[*row as usize] as usize])),
+                }
+            }
+            _ => {
+                let values = rows.iter().map(|row| self.get_valid(*row as usize));
+                out.extend(values.map(|value| value.unwrap_or(none)));
+            }
+        }
+    }
+
     /// The value of a row, if there is one.
     pub(crate) fn get_valid(&self, row: usize) -> Option<u64> {
         match self {

@@ -28,7 +28,7 @@ pub(super) struct GroupSums {
     pub(super) first_us: i64,
     pub(super) last_us: i64,
     /// The execution seen last, a number of a SQL_ID and a SQL_EXEC_ID: often the next one's too.
-    last_exec: (u32, u32),
+    last_exec: u64,
     /// Distinct executions, once all is read.
     pub(super) distinct_execs: u64,
     /// Sample times of the slice of time that is being read.
@@ -48,7 +48,7 @@ impl GroupSums {
             samples: 0,
             first_us: i64::MAX,
             last_us: i64::MIN,
-            last_exec: (u32::MAX, 0),
+            last_exec: NO_EXEC,
             distinct_execs: 0,
             tstamps: Ticks::default(),
             distinct_tstamps: 0,
@@ -87,15 +87,18 @@ pub(super) struct GroupingSums {
 
 /// The rows of a batch that are wanted.
 struct Rows<'a> {
-    rows: &'a [u32],
+    /// Numbers of their ticks.
     ticks: &'a [u32],
+    /// The times of those.
     times: &'a [i64],
-    weights: Numbers<'a>,
-    execs: Numbers<'a>,
-    sql: &'a Coder,
-    no_sql: u32,
+    weights: &'a [u64],
+    /// A number of a SQL_ID and a SQL_EXEC_ID, or [`NO_EXEC`].
+    execs: &'a [u64],
     intervals: bool,
 }
+
+/// No execution: no statement has this number.
+const NO_EXEC: u64 = u64::MAX;
 
 impl GroupingSums {
     fn reach(&mut self, group: u32) -> &mut GroupSums {
@@ -112,51 +115,44 @@ impl GroupingSums {
         rows: &Rows<'_>,
         groups: &[u32],
         step_of: &mut Vec<Option<usize>>,
-        execs: &mut Vec<(u32, u32, u32)>,
+        execs: &mut Vec<(u32, u64)>,
     ) {
         if let Some(last) = groups.iter().max() {
             self.reach(*last);
         }
-        for (at, (row, group)) in rows.rows.iter().zip(groups).enumerate() {
-            let (row, tick) = (*row as usize, rows.ticks[at]);
-            let (time_us, weight_us) = (rows.times[tick as usize], rows.weights.get(row));
-            let sql = rows.sql.symbol(at);
+        let columns = rows.ticks.iter().zip(rows.weights).zip(rows.execs);
+        for (group, ((tick, weight_us), exec)) in groups.iter().zip(columns) {
+            let time_us = rows.times[*tick as usize];
             let sums = &mut self.groups[*group as usize];
-            sums.weight_us = sums.weight_us.saturating_add(weight_us);
+            sums.weight_us = sums.weight_us.saturating_add(*weight_us);
             sums.samples += 1;
             sums.first_us = sums.first_us.min(time_us);
             sums.last_us = sums.last_us.max(time_us);
-            sums.tstamps.insert(tick);
-            if sql != rows.no_sql
-                && let Some(exec) = rows.execs.get_valid(row)
-            {
-                // SQL_EXEC_ID is a 32-bit number.
-                let exec = exec as u32;
-                if sums.last_exec != (sql, exec) {
-                    sums.last_exec = (sql, exec);
-                    execs.push((*group, sql, exec));
-                }
+            sums.tstamps.insert(*tick);
+            if *exec != sums.last_exec && *exec != NO_EXEC {
+                sums.last_exec = *exec;
+                execs.push((*group, *exec));
             }
             if rows.intervals {
-                sums.looks.add(time_us, weight_us);
+                sums.looks.add(time_us, *weight_us);
             }
         }
-        for (group, sql, exec) in execs.drain(..) {
-            self.execs.insert(group, sql, exec);
+        for (group, exec) in execs.drain(..) {
+            self.execs.insert(group, (exec >> 32) as u32, exec as u32);
         }
         if let Some(steps) = &self.steps {
             step_of.clear();
             step_of.extend(rows.times.iter().map(|time_us| steps.index(*time_us)));
-            for (at, (row, group)) in rows.rows.iter().zip(groups).enumerate() {
-                let Some(step) = step_of[rows.ticks[at] as usize] else {
+            let columns = rows.ticks.iter().zip(rows.weights);
+            for (group, (tick, weight_us)) in groups.iter().zip(columns) {
+                let Some(step) = step_of[*tick as usize] else {
                     continue;
                 };
                 let steps_us = &mut self.groups[*group as usize].steps_us;
                 if steps_us.is_empty() {
                     *steps_us = vec![0; steps.count];
                 }
-                let weight_us = rows.weights.get(*row as usize);
-                steps_us[step] = steps_us[step].saturating_add(weight_us);
+                steps_us[step] = steps_us[step].saturating_add(*weight_us);
             }
         }
     }
@@ -177,7 +173,7 @@ pub(super) struct Wanted {
 /// All groupings of one thread.
 pub(super) struct Sums<'w> {
     wanted: &'w Wanted,
-    symbols: Symbols,
+    pub(super) symbols: Symbols,
     coders: Vec<Coder>,
     /// Position of `sql_id` in `coders`.
     sql: usize,
@@ -193,10 +189,12 @@ struct Buffers {
     rows: Vec<u32>,
     /// Numbers of ticks.
     ticks: Vec<u32>,
+    weights: Vec<u64>,
+    exec_ids: Vec<u64>,
     groups: Vec<u32>,
     table: Vec<u32>,
     steps: Vec<Option<usize>>,
-    execs: Vec<(u32, u32, u32)>,
+    execs: Vec<(u32, u64)>,
 }
 
 impl<'w> Sums<'w> {
@@ -267,14 +265,23 @@ impl<'w> Sums<'w> {
         for coder in &mut self.coders {
             coder.encode(batch, rows, &mut self.symbols)?;
         }
+        weights.all(rows, 0, &mut buffers.weights);
+        // SQL_EXEC_ID is a 32-bit number, so that none is this one
+        execs.all(rows, u64::MAX, &mut buffers.exec_ids);
+        let no_sql = self.symbols.number(&Value::Null);
+        let sql = &self.coders[self.sql];
+        for (at, exec) in buffers.exec_ids.iter_mut().enumerate() {
+            *exec = match (sql.symbol(at), *exec) {
+                (_, u64::MAX) => NO_EXEC,
+                (sql, _) if sql == no_sql => NO_EXEC,
+                (sql, exec) => (u64::from(sql) << 32) | (exec & 0xFFFF_FFFF),
+            };
+        }
         let rows = Rows {
-            rows: &buffers.rows,
             ticks: &buffers.ticks,
             times: self.slice.times(),
-            weights,
-            execs,
-            sql: &self.coders[self.sql],
-            no_sql: self.symbols.number(&Value::Null),
+            weights: &buffers.weights,
+            execs: &buffers.exec_ids,
             intervals: options.intervals,
         };
         for grouping in &mut self.groupings {
@@ -282,7 +289,7 @@ impl<'w> Sums<'w> {
             let (table, groups) = (&mut buffers.table, &mut buffers.groups);
             grouping
                 .combinations
-                .encode(&columns, rows.rows.len(), table, groups);
+                .encode(&columns, rows.ticks.len(), table, groups);
             grouping.add(&rows, groups, &mut buffers.steps, &mut buffers.execs);
         }
         Ok(())

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use arrow::array::{Array, ArrayData, ArrayRef, AsArray, DictionaryArray, RecordBatch};
+use arrow::array::{Array, ArrayData, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch};
 use arrow::datatypes::{Int32Type, UInt32Type, UInt64Type};
 
 use super::columns::{self, Lookup, ON_CPU, STATE_COLUMN, WAIT_COLUMNS};
@@ -43,11 +43,18 @@ pub(super) struct Symbols {
     /// The same for plain unsigned numbers, which come row by row.
     plain: Mixed<u32>,
     values: Vec<Value>,
+    /// How often a value was looked for.
+    #[cfg(test)]
+    pub(super) looked_for: u64,
 }
 
 impl Symbols {
     /// The number of `value`; a new one if it is new.
     pub(super) fn number(&mut self, value: &Value) -> u32 {
+        #[cfg(test)]
+        {
+            self.looked_for += 1;
+        }
         if let Some(number) = self.known.get(value) {
             return *number;
         }
@@ -178,9 +185,10 @@ impl Coder {
         }
         if WAIT_COLUMNS.contains(&self.name.as_str()) {
             let mut cpu = OnCpu::of(batch)?;
+            let nulls = values.logical_nulls();
+            let is_null = |code: u32| nulls.as_ref().is_some_and(|n| n.is_null(code as usize));
             for (code, row) in out.iter_mut().zip(rows) {
-                let none = *code == null || values.is_null(*code as usize);
-                if none && cpu.is(*row as usize) {
+                if (*code == null || is_null(*code)) && cpu.is(*row as usize) {
                     *code = null + 1;
                 }
             }
@@ -248,16 +256,33 @@ fn number_of(
 }
 
 /// Which rows are of sessions on CPU.
-struct OnCpu<'a>(Lookup<'a, bool>);
+enum OnCpu<'a> {
+    /// By the codes of their states.
+    Coded(Vec<bool>, &'a Int32Array),
+    Plain(Lookup<'a, bool>),
+}
 
 impl<'a> OnCpu<'a> {
     fn of(batch: &'a RecordBatch) -> Result<OnCpu<'a>, AnalyzeError> {
-        Ok(OnCpu(Lookup::of(batch, STATE_COLUMN)?))
+        let states = columns::column(batch, STATE_COLUMN)?;
+        if let Some(coded) = states.as_dictionary_opt::<Int32Type>()
+            && let Some(texts) = coded.values().as_string_opt::<i32>()
+        {
+            let on_cpu = texts.iter().map(|text| text == Some(ON_CPU)).collect();
+            return Ok(OnCpu::Coded(on_cpu, coded.keys()));
+        }
+        Ok(OnCpu::Plain(Lookup::of(batch, STATE_COLUMN)?))
     }
 
+    #[inline]
     fn is(&mut self, row: usize) -> bool {
         let on_cpu = |value: &Value| matches!(value, Value::Text(text) if text == ON_CPU);
-        self.0.get(row, on_cpu)
+        match self {
+            OnCpu::Coded(values, keys) => {
+                keys.is_valid(row) && values.get(keys.value(row) as usize) == Some(&true)
+            }
+            OnCpu::Plain(lookup) => lookup.get(row, on_cpu),
+        }
     }
 }
 
@@ -307,8 +332,8 @@ impl Combinations {
     ) {
         out.clear();
         out.resize(rows, 0);
-        let codes = columns.iter().map(|column| column.codes());
-        let all = codes.fold(Some(1usize), |all, codes| all?.checked_mul(codes?));
+        let mut codes = columns.iter().map(|column| column.codes());
+        let all = codes.try_fold(1usize, |all, codes| all.checked_mul(codes?));
         match all.filter(|all| *all <= MOST_CODES.max(4 * rows)) {
             Some(all) => self.encode_by_table(columns, all, table, out),
             None => {

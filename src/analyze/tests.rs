@@ -12,7 +12,7 @@ use super::variance::Design;
 use super::watched::Watched;
 use super::*;
 use crate::record::testing::*;
-use crate::record::{Reader, Recorder};
+use crate::record::{Reader, Recorder, ScanOptions};
 
 pub(super) fn options(groups: &[&str]) -> ReportOptions {
     ReportOptions {
@@ -328,4 +328,41 @@ fn machine_readable_forms_agree() {
     );
     assert_eq!(csv.matches("\r\n").count(), 1 + table.rows.len());
     assert!(csv.contains(",\"a \"\"b\"\", c\",1,"), "{csv}");
+}
+
+/// What a report costs: values are looked at once for each row group, not for each row.
+#[test]
+fn distinct_values_are_looked_at_not_rows() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut recorder = Recorder::create(temp.path(), meta()).unwrap();
+    let rows: Vec<Sample> = (0..20_000)
+        .map(|n| {
+            sample(
+                n / 10,
+                n as u32 % 10,
+                [None, Some("a"), Some("b")][n as usize % 3],
+            )
+        })
+        .collect();
+    recorder.write("samples", &samples(&rows)).unwrap();
+    recorder.close().unwrap();
+    let options = options(&["event", "sql_id", "sid"]);
+    let wanted = Wanted {
+        groupings: vec![options.groups.iter().map(|g| column_name(g)).collect()],
+        steps: vec![None],
+        bound: None,
+        options,
+    };
+    let reader = Reader::open(temp.path()).unwrap();
+    let scan = reader.scan("samples", &ScanOptions::default()).unwrap();
+    let mut sums = Sums::new(&wanted);
+    let mut batches = 0;
+    for batch in scan.coded() {
+        sums.add(&batch.unwrap()).unwrap();
+        batches += 1;
+    }
+    assert_eq!(batches, 1, "a row group is one batch");
+    // ON CPU and two events, one statement, ten sessions, and null once
+    assert_eq!(sums.symbols.looked_for, 3 + 1 + 10 + 1);
+    assert_eq!(sums.into_groups()[0].len(), 30);
 }

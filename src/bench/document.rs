@@ -100,6 +100,9 @@ pub struct Side {
     pub cpu_s: f64,
     /// Of it the client's: the sampler's whole work, the SQL client's processes.
     pub client_cpu_s: f64,
+    /// Of the sampler's work that of the sampling thread, which walks over memory; the rest is decoding
+    /// and counting. Null for SQL.
+    pub walking_cpu_s: Option<f64>,
     /// Of it the database server process's; 0 for the sampler, null if not known.
     pub server_cpu_s: Option<f64>,
     /// CPU time by time, percent of one CPU.

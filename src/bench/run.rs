@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::client::{Client, MAX_STATEMENT, PollError};
 use super::dialect::{Dialect, Query};
-use super::document::{Document, Meta, SCHEMA, Side, SqlMeta, Step};
+use super::document::{Document, Meta, SCHEMA, SqlMeta, Step};
 use super::load::Load;
 use super::peers::CLAIMS;
 use super::polling::{self, Polled};
@@ -206,6 +206,7 @@ fn step(
     pace: Pace,
     stop: &AtomicBool,
 ) -> Result<(Step, bool), BenchError> {
+    let ready = sampling::prepare(attachment, options.idle)?;
     let (cpu_before, began) = (own_cpu_ns(), Instant::now());
     // what ends the sampler early ends polling too
     let halt = AtomicBool::new(false);
@@ -218,7 +219,7 @@ fn step(
                 scope
                     .spawn(move || polling::run(client, &polling.statement, all_active, pace, halt))
             });
-        let sampled = sampling::run(attachment, pace, options.idle, stop);
+        let sampled = sampling::run(ready, pace, stop);
         if sampled.is_err() || stop.load(Ordering::Relaxed) {
             halt.store(true, Ordering::Relaxed);
         }
@@ -226,11 +227,12 @@ fn step(
         (sampled, polled)
     });
     let polled: Option<Polled> = polled.map_err(|_| BenchError::PollerDied)?;
-    let mut sampler: Side = sampled?;
+    let (mut sampler, taking_ns) = sampled?;
     let own = polled.as_ref().map_or(0, |p| p.own_ns);
     let used = (own_cpu_ns() - cpu_before).saturating_sub(own);
     let elapsed = began.elapsed().min(pace.duration).as_secs_f64();
     sampler.bill(used, Some(0), elapsed);
+    sampler.walking_cpu_s = Some(used.saturating_sub(taking_ns) as f64 / 1e9);
     let failed = polled.as_ref().is_some_and(|p| p.failed.is_some());
     let sql = polled.map(|p| p.side);
     let of_sql = sql.as_ref().and_then(|s| s.sweeps_per_cpu_second);

@@ -14,7 +14,7 @@ use super::seen::{Eyes, Sight};
 use super::spread::Times;
 use crate::decode::Decoder;
 use crate::decode::columns::{needs_of, sample_columns};
-use crate::discover::Watch;
+use crate::discover::{Watch, thread_cpu_ns};
 use crate::sample::{Attachment, Jitter, Owners, RunStats, SampleRows, Sampler, SamplerOptions};
 use crate::walk::{Frame, GateFields, Select, Walker};
 
@@ -75,6 +75,13 @@ impl Taking {
     }
 }
 
+/// What is bound and allocated before a step begins, so that it isn't billed: SQL's connecting isn't either.
+pub(super) struct Ready<'a> {
+    attachment: &'a Attachment,
+    taking: Taking,
+    walker: Walker,
+}
+
 /// Slots that a sweep looks at.
 ///
 /// # Errors
@@ -84,16 +91,11 @@ pub(super) fn slots(attachment: &Attachment) -> Result<usize, BenchError> {
     Ok(bound.rows.len())
 }
 
-/// Samples at a rate for a time. CPU isn't billed here.
+/// Binds what recordings hold.
 ///
 /// # Errors
-/// When the blueprint lacks what a sweep needs, the thread can't be started, or the instance goes.
-pub(super) fn run(
-    attachment: &Attachment,
-    pace: Pace,
-    idle: bool,
-    stop: &AtomicBool,
-) -> Result<Side, BenchError> {
+/// When the blueprint lacks what a sweep needs.
+pub(super) fn prepare(attachment: &Attachment, idle: bool) -> Result<Ready<'_>, BenchError> {
     let columns = sample_columns();
     let bound = attachment.bind_sessions(&needs_of(&columns))?;
     let select = match idle {
@@ -107,7 +109,7 @@ pub(super) fn run(
     let decoder = Decoder::within(&attachment.blueprint, &bound, &columns, context);
     let gate = GateFields::of(&bound.plan).ok_or_else(|| attachment.lacks_gate())?;
     let walker = Walker::new(bound, select).ok_or_else(|| attachment.lacks_gate())?;
-    let mut taking = Taking {
+    let taking = Taking {
         rows: SampleRows::narrow(&decoder, &attachment.name, &attachment.blueprint.id),
         decoder,
         owners,
@@ -116,6 +118,29 @@ pub(super) fn run(
         walks: Times::default(),
         late: Times::default(),
     };
+    Ok(Ready {
+        attachment,
+        taking,
+        walker,
+    })
+}
+
+/// Samples at a rate for a time; all CPU of the process is billed by the caller. The second number is
+/// what this thread used of it, ns: decoding and counting, but not walking.
+///
+/// # Errors
+/// When the thread can't be started, or the instance goes.
+pub(super) fn run(
+    ready: Ready<'_>,
+    pace: Pace,
+    stop: &AtomicBool,
+) -> Result<(Side, u64), BenchError> {
+    let Ready {
+        attachment,
+        mut taking,
+        walker,
+    } = ready;
+    let before = thread_cpu_ns();
     let sampler = Sampler::start(
         walker,
         SamplerOptions {
@@ -129,8 +154,9 @@ pub(super) fn run(
     let taken = consume(&mut taking, &sampler, attachment, stop);
     sampler.stop_flag().store(true, Ordering::Relaxed);
     let (stats, _) = sampler.join().ok_or(BenchError::SamplerDied)?;
+    let used = thread_cpu_ns() - before;
     taken?;
-    Ok(side(stats, taking))
+    Ok((side(stats, taking), used))
 }
 
 fn consume(

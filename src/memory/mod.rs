@@ -37,7 +37,7 @@ pub use self::granules::{GranuleAt, GranuleError, GranuleSpace};
 pub use self::joined::JoinedSpace;
 pub use self::pieces::Overlap;
 pub use self::process_vm::{ProcessError, ProcessSpace};
-pub use self::raw::{LINE, WordList};
+pub use self::raw::{LINE, ThreadPriority, WordList, set_thread_priority};
 pub use self::rows::{MappedAt, MappedRows};
 pub use self::sysv::{AttachError, SegmentAt, SysvSpace};
 

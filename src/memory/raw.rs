@@ -309,6 +309,38 @@ fn file_len(file: &File) -> io::Result<usize> {
         .map_err(|_| io::Error::new(io::ErrorKind::FileTooLarge, "longer than the address space"))
 }
 
+/// Sets the calling thread's nice value (-20 … 19), or makes it a SCHED_FIFO thread of priority
+/// 1 … 99 (sched(7)). Errors: `EPERM` without CAP_SYS_NICE or the rlimit for it, `EINVAL` for other
+/// numbers.
+pub fn set_thread_priority(priority: ThreadPriority) -> io::Result<()> {
+    let outcome = match priority {
+        // SAFETY: plain numbers; 0 is the calling thread (setpriority(2), "C library/kernel
+        // differences").
+        ThreadPriority::Nice(nice) => unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) },
+        ThreadPriority::Fifo(priority) => {
+            let param = libc::sched_param {
+                sched_priority: priority,
+            };
+            // SAFETY: `param` is valid for reading; 0 is the calling thread.
+            unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &param) }
+        }
+    };
+    if outcome == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// How the kernel shall schedule a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThreadPriority {
+    /// As all others, with this nice value.
+    Nice(i32),
+    /// Before all others, with this priority.
+    Fifo(i32),
+}
+
 /// What to ask the kernel about segments.
 #[derive(Clone, Copy)]
 pub(super) enum ShmQuery {

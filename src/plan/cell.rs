@@ -20,6 +20,7 @@ pub struct FieldRef {
 
 impl FieldRef {
     /// The field as an unsigned integer; fields wider than 8 bytes give their first 8.
+    #[inline]
     pub fn uint(&self, row: &[u64]) -> u64 {
         let (first, shift) = ((self.byte / 8) as usize, (self.byte % 8) * 8);
         let low = row.get(first).copied().unwrap_or(0) >> shift;
@@ -37,6 +38,7 @@ impl FieldRef {
     }
 
     /// The field as a signed integer, extended from its width.
+    #[inline]
     pub fn int(&self, row: &[u64]) -> i64 {
         let bits = 64 - self.size.clamp(1, 8) * 8;
         ((self.uint(row) << bits) as i64) >> bits

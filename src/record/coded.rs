@@ -10,10 +10,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, DictionaryArray, Int32Array, Int64Array, PrimitiveArray, RecordBatch,
-    RecordBatchOptions, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array,
+    ArrayRef, BooleanBufferBuilder, DictionaryArray, Int32Array, Int64Array, PrimitiveArray,
+    RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray, UInt32Array,
+    UInt64Array,
 };
-use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef, Int32Type, Schema, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -256,13 +257,19 @@ fn texts(mut bytes: &[u8], count: usize) -> Result<StringArray, String> {
     StringArray::try_new(offsets, Buffer::from_vec(all), None).map_err(|e| e.to_string())
 }
 
+fn all_there(rows: usize) -> BooleanBufferBuilder {
+    let mut there = BooleanBufferBuilder::new(rows);
+    there.append_n(rows, true);
+    there
+}
+
 /// The codes of a column's rows.
 #[derive(Default)]
 struct Codes {
     /// 0 where there is no value.
     keys: Vec<i32>,
     /// Which rows have a value, once one hasn't.
-    there: Option<Vec<bool>>,
+    there: Option<BooleanBufferBuilder>,
 }
 
 impl Codes {
@@ -314,19 +321,24 @@ impl Codes {
         decode(levels, 1, count, |run| match run {
             Run::Same(1, times) => {
                 if let Some(there) = &mut self.there {
-                    there.resize(there.len() + times, true);
+                    there.append_n(times, true);
                 }
                 (done, values) = (done + times, values + times);
             }
             Run::Same(_, times) => {
-                let there = self.there.get_or_insert_with(|| vec![true; begin + done]);
-                there.resize(there.len() + times, false);
+                let there = self.there.get_or_insert_with(|| all_there(begin + done));
+                there.append_n(times, false);
                 done += times;
             }
             Run::Each(some) => {
-                let there = self.there.get_or_insert_with(|| vec![true; begin + done]);
-                there.extend(some.iter().map(|level| *level == 1));
-                values += some.iter().filter(|level| **level == 1).count();
+                let there = self.there.get_or_insert_with(|| all_there(begin + done));
+                // a run gives at most 64 at a time
+                let mut bits = 0u64;
+                for (at, level) in some.iter().enumerate() {
+                    bits |= u64::from(*level & 1) << at;
+                }
+                there.append_packed_range(0..some.len(), &bits.to_le_bytes());
+                values += bits.count_ones() as usize;
                 done += some.len();
             }
         })?;
@@ -335,19 +347,14 @@ impl Codes {
 
     /// Moves the codes behind `begin` to the rows that have a value.
     fn spread(&mut self, begin: usize, count: usize) {
-        let Some(there) = self
-            .there
-            .as_ref()
-            .and_then(|t| t.get(begin..begin + count))
-        else {
+        let Some(there) = &self.there else {
             return;
         };
         let mut from = self.keys.len();
         self.keys.resize(begin + count, 0);
-        for (row, there) in there.iter().enumerate().rev() {
-            let to = begin + row;
+        for to in (begin..begin + count).rev() {
             let mut key = 0;
-            if *there && from > begin {
+            if there.get_bit(to) && from > begin {
                 from -= 1;
                 key = self.keys[from];
             }
@@ -356,8 +363,8 @@ impl Codes {
     }
 
     fn of(self, values: ArrayRef) -> Result<ArrayRef, String> {
-        let there = self.there.filter(|there| there.contains(&false));
-        let nulls = there.map(|there| NullBuffer::new(BooleanBuffer::from(there)));
+        let there = self.there.map(|mut there| NullBuffer::new(there.finish()));
+        let nulls = there.filter(|there| there.null_count() > 0);
         let keys = Int32Array::new(self.keys.into(), nulls);
         let coded = DictionaryArray::<Int32Type>::try_new(keys, values);
         Ok(Arc::new(coded.map_err(|e| e.to_string())?))

@@ -190,32 +190,69 @@ fn read(dir: &Path, options: &ScanOptions) -> Vec<Taken> {
         }
     };
     let mut found = Vec::new();
-    let mut last = i64::MIN;
     for batch in scan.by_ref() {
-        let batch = batch.unwrap();
-        let time = batch.column_by_name("sample_time").unwrap();
-        let time = time.as_primitive::<TimestampMicrosecondType>();
-        for row in 0..batch.num_rows() {
-            let event = text(&batch, "event", row);
-            let taken = Taken {
-                time_us: time.value(row),
-                sid: number(&batch, "session_id", row).unwrap(),
-                username: text(&batch, "username", row),
-                port: number(&batch, "port", row),
-                event_no: number(&batch, "event_no", row).unwrap(),
-                waiting: event.is_some(),
-            };
-            assert_eq!(event, taken.event());
-            assert_eq!(text(&batch, "wait_class", row), taken.class());
-            assert_eq!(text(&batch, "p1text", row), Some(taken.p1text()));
-            assert!(last <= taken.time_us, "in order");
-            last = taken.time_us;
-            found.push(taken);
-        }
+        found.extend(taken(&batch.unwrap()));
     }
     assert_eq!(scan.unjoined(), 0);
+    assert!(
+        found.is_sorted_by_key(|taken: &Taken| taken.time_us),
+        "in order"
+    );
+    found.sort();
+    assert_eq!(read_coded(&reader, options), found);
+    found
+}
+
+/// The same by another way: as codes, piece by piece.
+fn read_coded(reader: &Reader, options: &ScanOptions) -> Vec<Taken> {
+    let scan = reader.scan("samples", options).unwrap().coded();
+    let (schema, mut scan) = (scan.schema(), scan.fork());
+    let mut found = Vec::new();
+    for (from, to) in reader.cuts("samples", options, 7).unwrap() {
+        scan.restart(from, to);
+        for batch in scan.by_ref() {
+            let batch = batch.unwrap();
+            let columns = batch.columns().iter().zip(schema.fields());
+            let columns = columns.map(|(c, field)| decoded(c, field.data_type()));
+            let plain = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap();
+            found.extend(taken(&plain));
+        }
+        assert_eq!(scan.unjoined(), 0);
+    }
     found.sort();
     found
+}
+
+/// A column of codes, or of codes of codes, as one of the type `wanted`.
+fn decoded(column: &ArrayRef, wanted: &DataType) -> ArrayRef {
+    let mut column = Arc::clone(column);
+    while column.data_type() != wanted {
+        let coded = column.as_dictionary::<Int32Type>();
+        column = arrow::compute::take(coded.values(), coded.keys(), None).unwrap();
+    }
+    column
+}
+
+fn taken(batch: &RecordBatch) -> Vec<Taken> {
+    let time = batch.column_by_name("sample_time").unwrap();
+    let time = time.as_primitive::<TimestampMicrosecondType>();
+    let rows = 0..batch.num_rows();
+    rows.map(|row| {
+        let event = text(batch, "event", row);
+        let taken = Taken {
+            time_us: time.value(row),
+            sid: number(batch, "session_id", row).unwrap(),
+            username: text(batch, "username", row),
+            port: number(batch, "port", row),
+            event_no: number(batch, "event_no", row).unwrap(),
+            waiting: event.is_some(),
+        };
+        assert_eq!(event, taken.event());
+        assert_eq!(text(batch, "wait_class", row), taken.class());
+        assert_eq!(text(batch, "p1text", row), Some(taken.p1text()));
+        taken
+    })
+    .collect()
 }
 
 /// Ticks around the end of an hour, of a few sessions whose attributes change.

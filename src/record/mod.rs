@@ -32,6 +32,7 @@ mod adopt;
 mod close;
 mod closer;
 mod coded;
+mod cuts;
 #[cfg(test)]
 mod damage_tests;
 mod encodings;
@@ -51,6 +52,7 @@ mod recorder;
 mod retain;
 #[cfg(test)]
 mod service_tests;
+mod shape;
 mod source;
 mod table;
 #[cfg(test)]

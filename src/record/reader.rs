@@ -4,25 +4,19 @@
 //! statistics, read only the columns asked for, and take those that stand in a side table from
 //! there (`join`). Not for: what columns mean. Callers: `analyze`, `cli`.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array,
-};
-use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::{
-    DataType, FieldRef, Int32Type, Schema, SchemaRef, TimestampMicrosecondType,
-};
-use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::statistics::Statistics;
+use arrow::array::RecordBatch;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 
 use super::TIME_COLUMN;
+use super::cuts::overlaps;
 use super::error::RecordError;
 use super::join::{Joins, SideFields, cut_short, is_cut, sides_of};
 use super::layout::{self, HOUR_US, Part};
 use super::meta::{META_FILE, Recording};
+use super::shape::{shape, window};
 use super::source::{Batches, Form, Source};
 
 /// A recording, opened for reading. It may be written at the same time.
@@ -48,44 +42,17 @@ pub struct ScanOptions {
 }
 
 impl ScanOptions {
-    fn window(&self) -> (i64, i64) {
+    pub(super) fn window(&self) -> (i64, i64) {
         let (from_us, to_us) = (self.from_us, self.to_us);
         (from_us.unwrap_or(i64::MIN), to_us.unwrap_or(i64::MAX))
     }
 
     /// Whether a part can have such rows.
-    fn takes(&self, part: &Part) -> bool {
+    pub(super) fn takes(&self, part: &Part) -> bool {
         let (from_us, to_us) = self.window();
         part.overlaps(from_us, to_us)
             && self.host.as_ref().is_none_or(|h| *h == part.host)
             && self.instance.as_ref().is_none_or(|i| *i == part.instance)
-    }
-}
-
-/// The row groups of one hour: where each begins, and its rows.
-#[derive(Default)]
-struct Hour {
-    groups: Vec<(i64, u64)>,
-    hot: bool,
-}
-
-impl Hour {
-    /// Where row groups begin that have some `rows` rows, or more, since the one before.
-    fn cuts(mut self, rows: u64) -> Vec<i64> {
-        if self.hot {
-            return Vec::new();
-        }
-        self.groups.sort_unstable();
-        let mut since = 0u64;
-        let mut cuts = Vec::new();
-        for (begin_us, of_group) in self.groups {
-            if since >= rows {
-                cuts.push(begin_us);
-                since = 0;
-            }
-            since = since.saturating_add(of_group);
-        }
-        cuts
     }
 }
 
@@ -219,51 +186,6 @@ impl Reader {
             });
         }
         Ok(Arc::new(Schema::new(fields)))
-    }
-
-    /// Cuts the window of `options` where row groups of `table` begin, so that a piece has some
-    /// `rows` rows and no row group is read twice as far as they lie one after the other. A piece
-    /// is a first `sample_time` and a first one no longer of it, within one hour; a hot file,
-    /// which can only be read from its beginning, isn't cut.
-    ///
-    /// # Errors
-    /// [`RecordError::Damaged`], or the file system's.
-    pub fn cuts(
-        &self,
-        table: &str,
-        options: &ScanOptions,
-        rows: u64,
-    ) -> Result<Vec<(i64, i64)>, RecordError> {
-        let (from_us, to_us) = options.window();
-        let mut hours: BTreeMap<i64, Hour> = BTreeMap::new();
-        for part in self.parts(table)? {
-            if !options.takes(&part) {
-                continue;
-            }
-            let hour = hours.entry(part.hour_us).or_default();
-            let Some(source) = Source::open(&part)? else {
-                continue;
-            };
-            hour.hot |= source.is_hot();
-            for group in source.row_groups() {
-                let begin_us = times_of(group).map_or(i64::MIN, |(min, _)| min);
-                let rows = u64::try_from(group.num_rows()).unwrap_or(0);
-                hour.groups.push((begin_us, rows));
-            }
-        }
-        let mut pieces = Vec::new();
-        for (hour_us, hour) in hours {
-            let mut from = hour_us.max(from_us);
-            let end = hour_us.saturating_add(HOUR_US).min(to_us);
-            for cut in hour.cuts(rows) {
-                if cut > from && cut < end {
-                    pieces.push((from, cut));
-                    from = cut;
-                }
-            }
-            pieces.push((from, end));
-        }
-        Ok(pieces)
     }
 
     /// Reads `table` file by file in the order of time. The columns are those of the files of the
@@ -532,95 +454,7 @@ impl Iterator for Scan {
 
 impl Part {
     /// Whether its hour has times of the window.
-    fn overlaps(&self, from_us: i64, to_us: i64) -> bool {
+    pub(super) fn overlaps(&self, from_us: i64, to_us: i64) -> bool {
         self.hour_us < to_us && self.hour_us.saturating_add(HOUR_US) > from_us
-    }
-}
-
-/// Whether a row group can hold rows of the window; yes if its statistics don't say.
-fn overlaps(group: &RowGroupMetaData, from_us: i64, to_us: i64) -> bool {
-    times_of(group).is_none_or(|(min, max)| min < to_us && max >= from_us)
-}
-
-/// The first and the last time in a row group, if its statistics say so.
-fn times_of(group: &RowGroupMetaData) -> Option<(i64, i64)> {
-    let mut columns = group.columns().iter();
-    let time = columns.find(|c| c.column_path().string() == TIME_COLUMN)?;
-    match time.statistics() {
-        Some(Statistics::Int64(range)) => Some((*range.min_opt()?, *range.max_opt()?)),
-        _ => None,
-    }
-}
-
-/// The rows of the window.
-fn window(batch: &RecordBatch, from_us: i64, to_us: i64) -> Result<RecordBatch, String> {
-    let time = batch.column_by_name(TIME_COLUMN);
-    let time = time.ok_or_else(|| format!("it has no column {TIME_COLUMN}"))?;
-    let coded = time.as_dictionary_opt::<Int32Type>();
-    let times = coded.map_or(time, |coded| coded.values());
-    let times = times
-        .as_primitive_opt::<TimestampMicrosecondType>()
-        .ok_or_else(|| format!("{TIME_COLUMN} isn't in microseconds"))?
-        .values();
-    let wanted = |time: &i64| *time >= from_us && *time < to_us;
-    if times.iter().all(wanted) {
-        return Ok(batch.clone());
-    }
-    let wanted: BooleanBuffer = times.iter().map(wanted).collect();
-    let mask = match coded {
-        Some(coded) => {
-            let keys = coded.keys().values().iter();
-            BooleanArray::from_iter(keys.map(|key| Some(wanted.value(*key as usize))))
-        }
-        None => BooleanArray::new(wanted, None),
-    };
-    arrow::compute::filter_record_batch(batch, &mask).map_err(|e| e.to_string())
-}
-
-/// The columns of `schema`: of the batch, else of its side tables, else null.
-fn shape(
-    batch: &RecordBatch,
-    joined: &[(String, ArrayRef)],
-    schema: &SchemaRef,
-    coded: bool,
-) -> Result<RecordBatch, String> {
-    let mut columns = Vec::with_capacity(schema.fields().len());
-    for field in schema.fields() {
-        let from_side = || joined.iter().find(|(name, _)| name == field.name());
-        let column = batch.column_by_name(field.name());
-        columns.push(match column.or_else(|| Some(&from_side()?.1)) {
-            Some(column) if is_of(column.data_type(), field.data_type(), coded) => {
-                Arc::clone(column)
-            }
-            Some(column) => {
-                return Err(format!(
-                    "column {} has type {}, the newest file has {}; read them by --from/--to apart",
-                    field.name(),
-                    column.data_type(),
-                    field.data_type()
-                ));
-            }
-            None => new_null_array(field.data_type(), batch.num_rows()),
-        });
-    }
-    let schema = match coded {
-        false => Arc::clone(schema),
-        true => {
-            let fields = schema.fields().iter().zip(&columns);
-            let fields = fields
-                .map(|(f, c)| Arc::new(f.as_ref().clone().with_data_type(c.data_type().clone())));
-            Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-        }
-    };
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(schema, columns, &options).map_err(|e| e.to_string())
-}
-
-/// Whether a column is of a type, or, `coded`, a dictionary of it.
-fn is_of(found: &DataType, expected: &DataType, coded: bool) -> bool {
-    match found {
-        found if found == expected => true,
-        DataType::Dictionary(_, values) if coded => is_of(values, expected, coded),
-        _ => false,
     }
 }

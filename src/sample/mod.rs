@@ -27,6 +27,7 @@ pub mod slow;
 pub mod snapshot;
 pub mod sql_texts;
 pub mod statistics;
+mod thread;
 mod timeline;
 
 pub use attach::{AttachError, Attachment, Source, is_oracle};
@@ -44,4 +45,5 @@ pub use slots::Slots;
 pub use snapshot::{Snapshot, TEXT_COLUMNS};
 pub use sql_texts::{SqlTexts, TextForm, TextStats};
 pub use statistics::StatisticTable;
+pub use thread::ThreadOptions;
 pub use timeline::BurstControl;

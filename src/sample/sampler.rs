@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::ThreadOptions;
 use super::pacer::{Jitter, monotonic_ns, sleep_until, wall_ns};
 use super::timeline::{BurstControl, Timeline};
 use crate::walk::{Frame, Walker};
@@ -91,6 +92,18 @@ impl Sampler {
     /// # Errors
     /// If the thread can't be started.
     pub fn start(walker: Walker, options: SamplerOptions) -> std::io::Result<Sampler> {
+        Sampler::start_as(walker, options, ThreadOptions::default())
+    }
+
+    /// The same with wishes for the thread.
+    ///
+    /// # Errors
+    /// If the thread can't be started, or can't be as wished.
+    pub fn start_as(
+        walker: Walker,
+        options: SamplerOptions,
+        wishes: ThreadOptions,
+    ) -> std::io::Result<Sampler> {
         let pool = options.frames.max(2);
         let (free, free_out) = bounded(pool);
         let (full_in, frames) = bounded(pool);
@@ -105,9 +118,20 @@ impl Sampler {
             burst: burst.clone(),
             armed: armed.clone(),
         };
+        let (told, outcome) = bounded(1);
         let thread = std::thread::Builder::new()
             .name("sampler".into())
-            .spawn(move || run(walker, &options, &free_out, &full_in, &signs))?;
+            .spawn(move || {
+                let applied = wishes.apply();
+                let failed = applied.is_err();
+                let _ = told.send(applied);
+                if failed {
+                    return (RunStats::default(), Ended::Stopped);
+                }
+                run(walker, &options, &free_out, &full_in, &signs)
+            })?;
+        // a thread that ended without a word is told of when it is joined
+        outcome.recv().unwrap_or(Ok(()))?;
         Ok(Sampler {
             frames,
             free,

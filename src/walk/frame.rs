@@ -139,6 +139,7 @@ impl Frame {
     }
 
     /// Where the words of the next row to be kept go; empty when the frame is full.
+    #[inline]
     pub(super) fn next_row(&mut self) -> &mut [u64] {
         let at = self.slots.len() * self.row_words;
         self.words
@@ -147,6 +148,7 @@ impl Frame {
     }
 
     /// Keeps the next row, whose words have been written.
+    #[inline]
     pub(super) fn keep(&mut self, slot: u32, quality: Quality, off_ns: u32) {
         self.slots.push(slot);
         self.quality.push(quality);

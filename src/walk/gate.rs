@@ -61,12 +61,14 @@ impl GateFields {
 
     /// Whether the slot is in use: its state object is initialised and it is a user, background or
     /// recursive session (GV$SESSION's text tests the same bits; recursive ones it leaves out).
+    #[inline]
     pub fn is_used(&self, words: &[u64]) -> bool {
         self.used.uint(words) & 1 != 0 && self.kind.uint(words) & 3 != 0
     }
 
     /// Whether the session waits now: KSUSETIM = 0, and it has waited at all (SEQ# ≠ 0, as
     /// GV$SESSION_WAIT's text asks; before the first wait both are 0).
+    #[inline]
     pub fn is_waiting(&self, words: &[u64]) -> bool {
         self.wait.int(words) == 0 && self.seq.uint(words) != 0
     }

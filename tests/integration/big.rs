@@ -3,7 +3,7 @@
 
 #![allow(dead_code)] // a bench and a test each use a part
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +17,11 @@ use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use sgascope::record::{Recorder, RecordingMeta};
+
+#[path = "summed.rs"]
+mod summed;
+
+use summed::Summed;
 
 /// 2026-07-26T00:00:00Z.
 const START_US: i64 = 1_785_024_000_000_000;
@@ -295,7 +300,7 @@ fn ticks(big: &Big, from: u64, until: u64) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
 }
 
-fn writer(dir: &Path, table: &str, hour: i64, batch: &RecordBatch) -> ArrowWriter<File> {
+fn writer(dir: &Path, table: &str, hour: i64, batch: &RecordBatch) -> ArrowWriter<Summed> {
     let path = dir.join(format!(
         "{table}/host=big.example/instance=BIG/date=2026-07-{:02}/hour={:02}",
         26 + hour / 24,
@@ -303,21 +308,22 @@ fn writer(dir: &Path, table: &str, hour: i64, batch: &RecordBatch) -> ArrowWrite
     ));
     fs::create_dir_all(&path).unwrap();
     let name = format!(
-        "part-202607{:02}T{:02}0000Z-0001.parquet",
+        "part-202607{:02}T{:02}0000Z-0001",
         26 + hour / 24,
         hour % 24
     );
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(None)
-        .set_statistics_enabled(EnabledStatistics::Chunk);
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true);
     for name in ["sample_id", "sql_exec_id"] {
         let column = ColumnPath::new(vec![name.to_owned()]);
         properties = properties
             .set_column_dictionary_enabled(column.clone(), false)
             .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
     }
-    let file = File::create(path.join(name)).unwrap();
+    let file = Summed::create(&path.join(name));
     ArrowWriter::try_new(file, batch.schema(), Some(properties.build())).unwrap()
 }
 
@@ -345,7 +351,7 @@ pub fn write(dir: &Path, big: &Big) {
         for (table, batch) in whole {
             let mut file = writer(dir, table, hour as i64, &batch);
             file.write(&batch).unwrap();
-            file.close().unwrap();
+            summed::finish(file);
         }
         let mut file = None;
         for from in (first..last).step_by(group_ticks as usize) {
@@ -355,7 +361,7 @@ pub fn write(dir: &Path, big: &Big) {
             file.flush().unwrap();
         }
         if let Some(file) = file {
-            file.close().unwrap();
+            summed::finish(file);
         }
     }
 }

@@ -75,9 +75,16 @@ fn recorded() -> &'static Path {
         let tables = fs::read_dir(&dir).unwrap().flatten();
         let tables = tables.filter(|entry| entry.path().is_dir()).count();
         let begun = std::time::Instant::now();
-        while files(&dir, ".parquet").len() < tables {
+        for wait in 1.. {
+            if files(&dir, ".parquet").len() >= tables {
+                break;
+            }
             assert!(begun.elapsed() < LIMIT, "{:?}", files(&dir, ""));
             std::thread::sleep(std::time::Duration::from_millis(10));
+            // a table whose first rows came meanwhile is closed with the next
+            if wait % 100 == 0 {
+                recording.signal(Signal::SIGHUP);
+            }
         }
         recording.wait_event("burst_ended");
         recording.wait_flushes(5);
@@ -484,4 +491,40 @@ fn samples_whose_sessions_were_cut_are_refused() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn a_damaged_hot_file_is_kept_beside_and_told() {
+    let _beside = shared();
+    let sim = Sim::start("AGAIN", &["--sessions", "20", "--processes", "30"]);
+    let dir = sim.file("recording");
+    copy(recorded(), &dir);
+    let held = |dir: &Path| read(dir, "ticks").unwrap().rows.len();
+    let whole = held(&dir);
+    let hot = files(&dir.join("ticks"), ".arrows").remove(0);
+    let mut bytes = fs::read(&hot).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&hot, &bytes).unwrap();
+    let mut recording = Recording::start("AGAIN", &dir, &["--flush", "100ms"]);
+    let told = recording.wait_event("left_open");
+    let detail = told["event"]["detail"].as_str().unwrap();
+    let name = hot.file_name().unwrap().to_str().unwrap();
+    assert!(
+        detail.contains(name) && detail.contains("kept beside") && detail.contains("CRC-32"),
+        "{detail}"
+    );
+    recording.wait_flushes(1);
+    recording.end();
+    // all but what the last flush wrote, and what came since
+    assert!(held(&dir) > whole - whole / 2);
+    let beside = hot.with_file_name(format!("{name}.damaged"));
+    assert_eq!(fs::read(&beside).unwrap(), bytes);
+    assert!(
+        beside
+            .with_file_name(format!("{name}.damaged.sums"))
+            .exists()
+    );
+    let report = sgascope(["report".as_ref(), dir.as_os_str()]);
+    assert_eq!(report.status.code(), Some(0));
 }

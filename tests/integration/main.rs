@@ -22,6 +22,7 @@ mod mutation;
 mod reconcile;
 mod refusals;
 mod report;
+mod scheduling;
 mod selection;
 mod service;
 mod sql_text;

@@ -220,10 +220,10 @@ fn rows_are_not_held_in_memory() {
     let peak = |rows: u64| -> u64 {
         let dir = temp.path().join(rows.to_string());
         let big = Big {
-            sessions: 60,
+            sessions: 20,
             rows,
             group: 20_000,
-            statements: 20,
+            statements: 5,
             execs: 2,
         };
         big::write(&dir, &big);
@@ -239,8 +239,8 @@ fn rows_are_not_held_in_memory() {
         assert!(String::from_utf8_lossy(&run.stdout).contains(&active));
         message.trim().parse().unwrap()
     };
-    let (few, many) = (peak(1_500_000), peak(6_000_000));
-    let found = format!("{few} KiB for 1,500,000 rows, {many} KiB for 6,000,000");
+    let (few, many) = (peak(600_000), peak(2_400_000));
+    let found = format!("{few} KiB for 600,000 rows, {many} KiB for 2,400,000");
     println!("peak resident memory: {found}");
     assert!(many * 100 < few * 115, "{found}");
 }

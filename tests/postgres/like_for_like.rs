@@ -24,6 +24,8 @@ const BACKENDS: usize = 500;
 /// Sweeps of each side that are billed.
 const MEMORY_SWEEPS: usize = 200;
 const SQL_SWEEPS: usize = 40;
+/// Milliseconds that a row may take to rest.
+const WAITS: usize = 30_000;
 /// Most bytes of a statement that the server keeps (track_activity_query_size), its NUL included.
 const MAX_TEXT: usize = 1024;
 /// Slots on both sides of a known one that are looked at.
@@ -93,7 +95,7 @@ impl Reading<'_> {
 
     /// A row under its guard: the counter is even, and the same before and after.
     fn row(&mut self, at: TargetAddr) -> Option<(u32, Shown)> {
-        for _ in 0..1000 {
+        for tries in 0..1000 + WAITS {
             let spot = self.space.locate(at, self.row.len() as u64).unwrap();
             self.space.read_bytes(spot, 0, &mut self.row).unwrap();
             let before = number(&self.row, self.counter, 4);
@@ -108,6 +110,10 @@ impl Reading<'_> {
             self.space.read_bytes(spot, offset, &mut after).unwrap();
             if before.is_multiple_of(2) && u64::from(u32::from_le_bytes(after)) == before {
                 return shown.map(|shown| (pid, shown));
+            }
+            if tries > 1000 {
+                // on a busy machine a backend may have to wait for a CPU in the middle of a change
+                std::thread::sleep(Duration::from_millis(1));
             }
         }
         panic!("the row at 0x{at} never rests");

@@ -13,9 +13,10 @@ use super::super::statistics::statistic_plan;
 use crate::analyze::trigger::{Trigger, parse};
 use crate::decode::columns::sample_columns;
 use crate::filter::{Expr, FilterError};
+use crate::memory::ThreadPriority;
 use crate::record::{RecorderOptions, RecordingMeta, Retention};
 use crate::sample::slow::SlowOptions;
-use crate::sample::{Attachment, TextForm};
+use crate::sample::{Attachment, TextForm, ThreadOptions};
 
 /// Arguments of `record` for long runs.
 #[derive(ClapArgs, Debug, Clone)]
@@ -47,6 +48,15 @@ pub struct ServiceArgs {
     /// Time from the begin of a burst to that of the next, while the trigger holds or again
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1m")]
     pub burst_every: Duration,
+    /// Processors that the sampling thread may run on, comma-separated: 0 or 2,3
+    #[arg(long, value_name = "CPUS", value_delimiter = ',')]
+    pub affinity: Vec<usize>,
+    /// Nice value of the sampling thread, -20 (first) to 19 (last)
+    #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with = "fifo", value_parser = clap::value_parser!(i32).range(-20..=19))]
+    pub nice: Option<i32>,
+    /// Make the sampling thread a SCHED_FIFO one of this priority, 1 to 99: it goes before all ordinary work
+    #[arg(long, value_name = "PRIORITY", value_parser = clap::value_parser!(i32).range(1..=99))]
+    pub fifo: Option<i32>,
     /// Session statistics in the table stats, names comma-separated, or none; what accounting for cost needs by default
     #[arg(long, value_delimiter = ',', value_name = "NAMES|none")]
     pub stats: Vec<String>,
@@ -102,6 +112,15 @@ fn burst(text: &str) -> Result<(f64, Duration), String> {
 }
 
 impl ServiceArgs {
+    /// Wishes for the sampling thread.
+    pub(super) fn thread(&self) -> ThreadOptions {
+        let nice = self.nice.map(ThreadPriority::Nice);
+        ThreadOptions {
+            affinity: self.affinity.clone(),
+            priority: self.fifo.map(ThreadPriority::Fifo).or(nice),
+        }
+    }
+
     /// The trigger, if there is one.
     pub(super) fn burst(&self) -> Option<Burst> {
         let (rate_hz, length) = self.burst;

@@ -105,7 +105,13 @@ fn sample(
         frames: FRAMES,
         seed: crate::sample::pacer::monotonic_ns(),
     };
-    let sampler = Sampler::start(walker, options)?;
+    let sampler = Sampler::start_as(walker, options, writer.service().thread()).map_err(|e| {
+        match e.kind() {
+            // no such processor
+            std::io::ErrorKind::InvalidInput => Failure::new(Exit::Usage, e.to_string()),
+            _ => e.into(),
+        }
+    })?;
     let stop = sampler.stop_flag();
     if let Some(burst) = writer.service().burst() {
         let control = sampler.burst_control();

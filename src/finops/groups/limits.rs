@@ -22,8 +22,11 @@ use crate::record::{Reader, RecordError, ScanOptions};
 /// Host and instance.
 type Source = (String, String);
 
+/// When the ticks of a source were, µs since the epoch.
+type Ticks = (Source, Rc<[i64]>);
+
 /// Times of the ticks of each source.
-fn ticks(reader: &Reader, window: &Window) -> Result<Vec<(Source, Rc<[i64]>)>, AnalyzeError> {
+fn ticks(reader: &Reader, window: &Window) -> Result<Vec<Ticks>, AnalyzeError> {
     let wanted = |(_, i): &(String, String)| window.instance.as_ref().is_none_or(|w| w == i);
     let mut all = Vec::new();
     for (host, instance) in reader.instances("samples")?.into_iter().filter(wanted) {

@@ -30,6 +30,8 @@ pub enum Command {
     Truth(PathBuf),
     /// Write an ELF core of the memory.
     Core(PathBuf),
+    /// Say what the workload's steps have cost so far.
+    Cost,
     /// Pause, set the random lock graph of a seed and write `graph.json`.
     Graph(u64),
 }

@@ -69,6 +69,8 @@ enum Action {
         #[arg(short, long)]
         output: PathBuf,
     },
+    /// Say what the workload's own steps have cost: changes, steps, CPU time in them
+    Cost(DirArgs),
     /// Pause and set the random lock graph of a seed; the truth goes to DIR/graph.json
     Graph {
         #[command(flatten)]
@@ -255,6 +257,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().action {
         Action::Run(args) => return run(&args),
         Action::Pause(at) => tell(&at.dir, &Command::Pause),
+        Action::Cost(at) => tell(&at.dir, &Command::Cost),
         Action::Resume(at) => tell(&at.dir, &Command::Resume),
         Action::Stop(at) => stop(&at.dir),
         Action::Rmid(at) => tell(&at.dir, &Command::Rmid),

@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::alert;
 use crate::control::{self, Command, Request};
 use crate::core::{CoreRange, write_core};
+use crate::engine::cost::Cost;
 use crate::engine::servers::Servers;
 use crate::engine::stage::Stage;
 use crate::engine::{Engine, EngineSpec, Workload, host_name};
@@ -410,11 +411,12 @@ fn work(
     mut paused: Option<Instant>,
 ) {
     let end = config.duration.map(|d| Instant::now() + d);
+    let mut cost = Cost::default();
     while !ENDING.load(Ordering::SeqCst) {
         let mut sleep = if paused.is_some() {
             Duration::from_millis(50)
         } else {
-            engine.advance()
+            cost.of(|| engine.advance())
         };
         if let Some(end) = end {
             let left = end.saturating_duration_since(Instant::now());
@@ -430,7 +432,7 @@ fn work(
                     engine.stage.flush_truth(true);
                     engine.stage.instance.memory.remove();
                 }
-                let outcome = obey(engine, config, &request.command, &mut paused);
+                let outcome = obey(engine, config, &request.command, (&mut paused, cost));
                 // A client that gave up waiting needs no answer.
                 let _ = request.outcome.send(outcome.map_err(|e| e.to_string()));
                 if stop {
@@ -449,7 +451,7 @@ fn obey(
     engine: &mut Engine,
     config: &Config,
     command: &Command,
-    paused: &mut Option<Instant>,
+    (paused, cost): (&mut Option<Instant>, Cost),
 ) -> Result<String, PmonError> {
     match command {
         Command::Pause => {
@@ -465,6 +467,7 @@ fn obey(
             Ok("running".into())
         }
         Command::Stop => Ok("stopped".into()),
+        Command::Cost => Ok(cost.document(engine.stage.changes).to_string()),
         Command::Graph(seed) => {
             paused.get_or_insert_with(Instant::now);
             let document = engine.set_graph(*seed);

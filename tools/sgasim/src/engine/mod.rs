@@ -5,6 +5,7 @@
 
 mod actions;
 mod background;
+pub mod cost;
 pub mod counters;
 mod cursors;
 pub mod fields;

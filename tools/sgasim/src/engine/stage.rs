@@ -423,6 +423,11 @@ pub fn monotonic_ns() -> u64 {
     clock_ns(libc::CLOCK_MONOTONIC)
 }
 
+/// CPU time of the calling thread in nanoseconds.
+pub fn thread_cpu_ns() -> u64 {
+    clock_ns(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
 /// Seconds since 1970.
 pub fn epoch_seconds() -> u64 {
     clock_ns(libc::CLOCK_REALTIME) / 1_000_000_000
@@ -433,7 +438,7 @@ fn clock_ns(clock: libc::clockid_t) -> u64 {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: `at` is a valid buffer; both clocks exist on every Linux.
+    // SAFETY: `at` is a valid buffer; these clocks exist on every Linux.
     unsafe { libc::clock_gettime(clock, &mut at) };
     at.tv_sec as u64 * 1_000_000_000 + at.tv_nsec as u64
 }
