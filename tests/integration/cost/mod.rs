@@ -15,8 +15,9 @@ use crate::service::{LIMIT, Recording};
 use crate::support::{Sim, end, json, sgascope, shared, wait_for};
 use warp::Warp;
 
-/// How much faster clocks go: ten hours are half a minute.
-const FACTOR: i64 = 1_000;
+/// How much faster clocks go: ten hours are three minutes. Faster, and the few milliseconds that a process may
+/// have to wait for a CPU were more than the time between two readings.
+const FACTOR: i64 = 200;
 const HOURS: i64 = 10;
 /// On the programs' wall clock; midnight comes in between.
 const BEGIN: &str = "2031-03-14T20:00:00Z";
@@ -30,7 +31,7 @@ physical_reads = { price = \"0.005\", per = 1000 }
 temp_gib = { price = \"0.01\" }
 pga_gib_seconds = { price = \"0.0001\" }
 [limits]
-cpus = 1
+cpus = 2
 logical_reads = 10000
 physical_reads = 800
 temp_bytes = 33554432
@@ -113,7 +114,7 @@ fn record(sid: &str, hours: i64, lives: i64) -> Metered {
     for life in 1..=lives {
         sim.resume();
         let until = begin + hours * 3600 * life / lives;
-        wait_for("hours", LIMIT, || warp.seconds() >= until);
+        wait_for("hours", 5 * LIMIT, || warp.seconds() >= until);
         sim.stop();
         recording.wait_event("instance_gone");
         drop(sim);
@@ -224,9 +225,10 @@ fn check_truth(metered: &Metered, report: &Value, deltas: &[Value]) {
                 }
                 _ => assert!(missing >= 0, "{whose} {name}: {found} > {true_sum}"),
             }
-            // the bound says something
+            // the bound says something; temporary space grows only up to a level, so less of it
+            let least = if *name == "temp_growth_bytes" { 1 } else { 2 };
             assert!(
-                *whose == "(idle)" || bound * 2 < *true_sum,
+                *whose == "(idle)" || bound * least < *true_sum,
                 "{whose} {name}: {bound} of {true_sum}"
             );
         }
