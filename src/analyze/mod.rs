@@ -35,6 +35,7 @@ mod symbols;
 mod table;
 #[cfg(test)]
 mod tests;
+pub(crate) mod texts;
 pub mod timeline;
 pub mod trigger;
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::deltas::read::Session;
+use super::deltas::sessions::Session;
 use super::deltas::{Counter, Delta};
 use super::prices::Limits;
 use super::tenants::{Tenants, UNMAPPED, Why};

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::FinopsError;
 use super::checks::{Checks, Reason};
 use super::deltas::Delta;
-use super::deltas::read::Session;
+use super::deltas::sessions::Session;
 use super::rows::Row;
 use super::tenants::{IDLE, Tenants};
 

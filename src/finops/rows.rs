@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::deltas::read::Session;
+use super::deltas::sessions::Session;
 use super::deltas::{COUNTERS, CpuSource, Delta, LifeKey};
 use super::mapping::SessionAttributes;
 

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::FinopsError;
 use super::account::Account;
 use super::checks::{Checks, Reason};
-use super::deltas::read::{Session, Sessions, Window};
+use super::deltas::columns::texts;
+use super::deltas::read::Window;
+use super::deltas::sessions::{Session, Sessions};
 use super::tenants::{IDLE, Tenants};
 use crate::analyze::columns::{Numbers, flags, times};
 use crate::record::{Reader, RecordError};
@@ -68,8 +70,8 @@ pub fn sampled(
                 Numbers::of(&batch, "session_serial_no")?,
             );
             let weight = Numbers::of(&batch, "weight_us")?;
-            let states = super::deltas::read::texts(&batch, "session_state")?;
-            let sources = super::deltas::read::texts(&batch, "source")?;
+            let states = texts(&batch, "session_state")?;
+            let sources = texts(&batch, "source")?;
             for (row, tag) in tags.into_iter().enumerate() {
                 if !active.value(row) {
                     continue;

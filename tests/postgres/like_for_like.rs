@@ -47,6 +47,14 @@ enum Kind {
 /// One backend, in the order of `columns`.
 type Shown = Vec<String>;
 
+/// What one look at a row gave: a backend without what it shows where a learned word or pointer is
+/// none that was learned.
+enum Look {
+    Free,
+    Held(u32, Option<Shown>),
+    Moving,
+}
+
 /// Reads rows again and again into the same memory.
 struct Reading<'a> {
     space: &'a dyn AddressSpace,
@@ -93,23 +101,13 @@ impl Reading<'_> {
         }
     }
 
-    /// A row under its guard: the counter is even, and the same before and after.
+    /// A row that rests, None where it holds no backend.
     fn row(&mut self, at: TargetAddr) -> Option<(u32, Shown)> {
         for tries in 0..1000 + WAITS {
-            let spot = self.space.locate(at, self.row.len() as u64).unwrap();
-            self.space.read_bytes(spot, 0, &mut self.row).unwrap();
-            let before = number(&self.row, self.counter, 4);
-            let pid = number(&self.row, self.pid, 4) as u32;
-            if pid == 0 {
-                return None;
-            }
-            let shown: Option<Shown> = (0..self.members.len()).map(|m| self.show(m)).collect();
-            fence_acquire();
-            let mut after = [0u8; 4];
-            let offset = self.counter as u64;
-            self.space.read_bytes(spot, offset, &mut after).unwrap();
-            if before.is_multiple_of(2) && u64::from(u32::from_le_bytes(after)) == before {
-                return shown.map(|shown| (pid, shown));
+            match self.look(at).expect("rows of the array are readable") {
+                Look::Free => return None,
+                Look::Held(pid, shown) => return shown.map(|shown| (pid, shown)),
+                Look::Moving => {}
             }
             if tries > 1000 {
                 // on a busy machine a backend may have to wait for a CPU in the middle of a change
@@ -117,6 +115,29 @@ impl Reading<'_> {
             }
         }
         panic!("the row at 0x{at} never rests");
+    }
+
+    /// One look at a row under its guard: the counter is even, and the same before and after.
+    /// None where no row can be.
+    fn look(&mut self, at: TargetAddr) -> Option<Look> {
+        let spot = self.space.locate(at, self.row.len() as u64).ok()?;
+        self.space.read_bytes(spot, 0, &mut self.row).ok()?;
+        let before = number(&self.row, self.counter, 4);
+        let pid = number(&self.row, self.pid, 4) as u32;
+        if pid == 0 {
+            return Some(Look::Free);
+        }
+        let shown: Option<Shown> = (0..self.members.len()).map(|m| self.show(m)).collect();
+        fence_acquire();
+        let mut after = [0u8; 4];
+        let offset = self.counter as u64;
+        self.space.read_bytes(spot, offset, &mut after).ok()?;
+        let rests = before.is_multiple_of(2) && u64::from(u32::from_le_bytes(after)) == before;
+        Some(if rests {
+            Look::Held(pid, shown)
+        } else {
+            Look::Moving
+        })
     }
 
     fn show(&mut self, m: usize) -> Option<String> {
@@ -151,28 +172,37 @@ impl Reading<'_> {
     }
 }
 
-/// Reads all rows of the array around the one that is known.
-fn reading<'a>(space: &'a dyn AddressSpace, array: &Array, pids: &[u32]) -> Reading<'a> {
+/// Reads all rows of the array around the one that is known: from the first to the last that show
+/// what SQL told. A pid alone proves no row, other arrays lie in the same memory.
+fn reading<'a>(
+    space: &'a dyn AddressSpace,
+    array: &Array,
+    truth: &BTreeMap<u32, Shown>,
+) -> Reading<'a> {
+    let pid = in_front(array.first);
     let at = |k: i64| {
-        let row = array.first.0 - in_front(array.first);
+        let row = array.first.0 - pid;
         TargetAddr(row.wrapping_add_signed(k * array.stride as i64))
     };
-    let pid = in_front(array.first);
-    let holds = |k: &i64| {
-        let found = space.read_u32(TargetAddr(at(*k).0 + pid));
-        found.is_ok_and(|found| pids.contains(&found))
-    };
-    let known: Vec<i64> = (-SLOTS..SLOTS).filter(holds).collect();
-    let (first, last) = (known[0], known[known.len() - 1]);
-    Reading {
+    let mut reading = Reading {
         space,
-        rows: (first..=last).map(at).collect(),
+        rows: Vec::new(),
         counter: array.counter as usize,
         pid: pid as usize,
         members: array.learned.iter().map(member).collect(),
         row: vec![0; array.stride as usize],
         text: vec![0; MAX_TEXT],
-    }
+    };
+    let mut known = |k: &i64| match reading.look(at(*k)) {
+        Some(Look::Held(pid, shown)) => shown.is_some() && truth.get(&pid) == shown.as_ref(),
+        _ => false,
+    };
+    let first = (-SLOTS..SLOTS)
+        .find(&mut known)
+        .expect("a row that SQL told");
+    let last = (first..SLOTS).rfind(&mut known).expect("the first is one");
+    reading.rows = (first..=last).map(at).collect();
+    reading
 }
 
 /// What SQL says, in the order of the members.
@@ -201,8 +231,7 @@ fn five_hundred_backends_read_and_asked() {
             == BACKENDS
     });
     let truth = told(&server, &columns);
-    let pids: Vec<u32> = truth.keys().copied().collect();
-    let mut reading = reading(&space, &array, &pids);
+    let mut reading = reading(&space, &array, &truth);
     let mut shown = BTreeMap::new();
     reading.sweep(&mut shown);
     let ours = |all: &BTreeMap<u32, Shown>| -> BTreeMap<u32, Shown> {

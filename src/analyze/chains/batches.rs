@@ -13,6 +13,7 @@ use super::labels::{self, EVENT2, PROGRAM2};
 use crate::analyze::columns::{Lookup, Numbers, STATE_COLUMN, flags, times};
 use crate::analyze::error::AnalyzeError;
 use crate::analyze::filter::Filter;
+use crate::analyze::texts::Texts as Numbered;
 use crate::analyze::value::Value;
 
 /// Columns without which there are no chains.
@@ -66,41 +67,28 @@ pub(super) struct Details {
     pub(super) last_call_et: Option<u64>,
 }
 
-/// Distinct texts, numbered; 0 is null.
-#[derive(Debug)]
+/// Distinct values as texts, numbered, and the labels made of them; 0 is null.
+#[derive(Debug, Default)]
 pub(super) struct Texts {
-    texts: Vec<String>,
-    numbers: HashMap<String, u32>,
+    values: Numbered,
     /// Labels by the numbers of their parts.
     labels: HashMap<Vec<u32>, u32>,
 }
 
 impl Texts {
-    pub(super) fn new() -> Texts {
-        Texts {
-            texts: vec![String::new()],
-            numbers: HashMap::from([(String::new(), 0)]),
-            labels: HashMap::new(),
-        }
-    }
-
     pub(super) fn get(&self, number: u32) -> Option<&str> {
-        let text = self.texts.get(number as usize)?.as_str();
-        (number != 0).then_some(text)
+        self.values.get(number)
     }
 
     fn number(&mut self, value: &Value) -> u32 {
-        let text = match value {
-            Value::Null => return 0,
-            value => value.to_string(),
-        };
-        if let Some(known) = self.numbers.get(&text) {
-            return *known;
+        match value {
+            Value::Null => 0,
+            value => {
+                let text = value.to_string();
+                self.values
+                    .number(Some(&text).filter(|t| !t.is_empty()).map(String::as_str))
+            }
         }
-        let number = self.texts.len() as u32;
-        self.texts.push(text.clone());
-        self.numbers.insert(text, number);
-        number
     }
 }
 

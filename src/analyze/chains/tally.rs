@@ -163,7 +163,7 @@ impl Chains {
         }
         Chains {
             options,
-            texts: Texts::new(),
+            texts: Texts::default(),
             links: Links::default(),
             look: Look::default(),
             tallies: HashMap::new(),

@@ -11,6 +11,7 @@ use super::super::{Exit, Failure, table};
 use super::Asked;
 use super::report::{meta, quantities};
 use crate::finops::account::account;
+use crate::finops::deltas::read::Found;
 use crate::finops::sampled::{Time, fill, sampled};
 use crate::finops::usage::Usage;
 
@@ -39,7 +40,7 @@ pub fn run(args: &CostReportArgs) -> Result<Exit, Failure> {
             Ok(())
         },
         &mut |_, _, found| {
-            if let crate::finops::deltas::read::Found::Delta(delta) = found {
+            if let Found::Delta(delta) = found {
                 seen.add(&Usage::of(delta));
             }
             Ok(())

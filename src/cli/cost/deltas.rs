@@ -12,7 +12,8 @@ use crate::finops::FinopsError;
 use crate::finops::account::account;
 use crate::finops::dead_letters::Ledger;
 use crate::finops::deltas::Unobserved;
-use crate::finops::deltas::read::{Found, Session};
+use crate::finops::deltas::read::Found;
+use crate::finops::deltas::sessions::Session;
 use crate::finops::rows::{Row, rfc3339};
 
 /// Columns of the table for people.

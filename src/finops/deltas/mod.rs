@@ -7,8 +7,10 @@
 //!
 //! Not for: reading recordings ([`read`]), tenants, prices. Callers: the rest of `finops`, benches.
 
+pub(super) mod columns;
 mod engine;
 pub mod read;
+pub mod sessions;
 #[cfg(test)]
 mod tests;
 

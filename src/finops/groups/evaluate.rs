@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::follow::{Declared, Followed, Sessions};
-use super::rows::{Texts, Window, scan};
+use super::rows::{Window, scan};
 use crate::analyze::AnalyzeError;
 use crate::analyze::report::{ReportOptions, report_recording};
+use crate::analyze::texts::Texts;
 use crate::finops::mapping::{
     Evaluation, Field, Fields, Given, ManualSwitch, Outcome, Rule, RuleSet, SessionAttributes,
     Switch, Tracker,

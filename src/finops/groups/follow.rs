@@ -4,7 +4,8 @@
 
 use std::collections::HashMap;
 
-use super::rows::{Known, Row, Texts};
+use super::rows::{Known, Row, attributes};
+use crate::analyze::texts::Texts;
 use crate::finops::directives::{Plans, Scope};
 use crate::finops::mapping::{ManualSwitch, RuleSet, SessionAttributes, Switch, Tracker};
 use crate::finops::rules_file::{RulesFile, RulesFileError};
@@ -96,12 +97,12 @@ impl<'a> Sessions<'a> {
             return (place, Vec::new());
         }
         followed.fields = row.fields;
-        let session = texts.attributes(&row.fields, known.unknown);
+        let session = attributes(texts, &row.fields, known.unknown);
         (place, self.look(place, row, Some(session)))
     }
 
     fn log_in(&self, instance: &str, row: &Row, texts: &Texts, known: Known) -> Followed {
-        let session = texts.attributes(&row.fields, known.unknown);
+        let session = attributes(texts, &row.fields, known.unknown);
         let login = |d: &&Declared| Tracker::login(&d.rules, &session, row.time_us);
         let trackers: Vec<Tracker> = self.declared.iter().map(login).collect();
         let manual = self

@@ -2,11 +2,10 @@
 //!
 //! Callers: the rest of `groups`.
 
-use std::collections::HashMap;
-
 use arrow::array::{Array, RecordBatch};
 
 use crate::analyze::columns::{Lookup, Numbers, ON_CPU, STATE_COLUMN, flags, times};
+use crate::analyze::texts::Texts;
 use crate::analyze::{AnalyzeError, Filter, Value};
 use crate::finops::mapping::{Field, Fields, SessionAttributes};
 use crate::record::{Reader, RecordError, ScanOptions};
@@ -53,42 +52,22 @@ pub(super) struct Row {
     pub(super) blocker: Option<u32>,
 }
 
-/// Distinct texts, numbered.
-#[derive(Debug, Default)]
-pub(super) struct Texts {
-    texts: Vec<String>,
-    numbers: HashMap<String, u32>,
+/// What rules look at, of the fields of a row.
+pub(super) fn attributes(texts: &Texts, fields: &[u32; 8], unknown: Fields) -> SessionAttributes {
+    let mut session = SessionAttributes {
+        unknown,
+        ..SessionAttributes::default()
+    };
+    for (field, number) in FIELDS.into_iter().zip(fields) {
+        session.set(field, texts.get(*number).map(str::to_owned));
+    }
+    session
 }
 
-impl Texts {
-    fn number(&mut self, value: &Value) -> u32 {
-        let Value::Text(text) = value else {
-            return 0;
-        };
-        if let Some(number) = self.numbers.get(text) {
-            return *number;
-        }
-        self.texts.push(text.clone());
-        let number = self.texts.len() as u32;
-        self.numbers.insert(text.clone(), number);
-        number
-    }
-
-    pub(super) fn get(&self, number: u32) -> Option<&str> {
-        let at = (number as usize).checked_sub(1)?;
-        self.texts.get(at).map(String::as_str)
-    }
-
-    /// What rules look at, of a row.
-    pub(super) fn attributes(&self, fields: &[u32; 8], unknown: Fields) -> SessionAttributes {
-        let mut session = SessionAttributes {
-            unknown,
-            ..SessionAttributes::default()
-        };
-        for (field, number) in FIELDS.into_iter().zip(fields) {
-            session.set(field, self.get(*number).map(str::to_owned));
-        }
-        session
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::Text(text) => Some(text),
+        _ => None,
     }
 }
 
@@ -173,7 +152,7 @@ impl<'a> Columns<'a> {
         }
         let mut word = |column: &mut Option<Lookup<'_, u32>>| {
             let column = column.as_mut();
-            column.map_or(0, |column| column.get(row, |v| texts.number(v)))
+            column.map_or(0, |column| column.get(row, |v| texts.number(text(v))))
         };
         let mut fields = [0; 8];
         for (field, column) in fields.iter_mut().zip(&mut self.fields) {

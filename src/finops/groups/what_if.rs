@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::evaluate::{notes, seconds, watched};
 use super::follow::{Declared, Sessions};
-use super::rows::{Texts, Window, scan};
+use super::rows::{Window, scan};
 use crate::analyze::AnalyzeError;
+use crate::analyze::texts::Texts;
 use crate::record::Reader;
 
 /// Load that one set of rules puts here, and the other there.
