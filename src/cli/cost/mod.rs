@@ -16,12 +16,12 @@ use super::report::window;
 use super::{Exit, Failure};
 use crate::analyze::AnalyzeError;
 use crate::finops::FinopsError;
-use crate::finops::account::{Account, AccountOptions, account};
+use crate::finops::account::{Account, AccountOptions, Charged, Refused, account, fill};
 use crate::finops::checks::Checks;
 use crate::finops::deltas::read::Window;
 use crate::finops::prices::Prices;
 use crate::finops::rules_file::{Idle, RulesFileError};
-use crate::finops::sampled::{fill, sampled};
+use crate::finops::sampled::{Sampled, sampled};
 use crate::finops::tenants::Tenants;
 use crate::record::Reader;
 
@@ -123,17 +123,34 @@ impl Asked {
     }
 
     /// The account, gaps filled, by periods of such a length.
-    fn accounted(&self, step_us: Option<i64>) -> Result<Account, Failure> {
-        let mut made = account(
-            &self.reader,
-            &self.options(step_us),
-            &mut |_| Ok(()),
-            &mut |_, _, _| Ok(()),
-        )?;
-        let tenants = self.rules.tenants.as_ref();
-        let times = sampled(&self.reader, &self.window, &self.rules.checks, tenants)?;
-        fill(&mut made, &times, step_us);
-        Ok(made)
+    fn accounted(
+        &self,
+        step_us: Option<i64>,
+        refused: &mut Refused<'_>,
+        charged: &mut Charged<'_>,
+    ) -> Result<Account, FinopsError> {
+        self.with_samples(step_us, refused, charged)
+            .map(|(made, _)| made)
+    }
+
+    /// The same with what samples say.
+    fn with_samples(
+        &self,
+        step_us: Option<i64>,
+        refused: &mut Refused<'_>,
+        charged: &mut Charged<'_>,
+    ) -> Result<(Account, Sampled), FinopsError> {
+        let options = self.options(step_us);
+        let mut made = account(&self.reader, &options, refused, charged)?;
+        let (checks, tenants) = (&options.checks, options.tenants);
+        let sampled = sampled(&self.reader, &self.window, checks, tenants)?;
+        fill(&mut made, &sampled, &options, refused, charged)?;
+        Ok((made, sampled))
+    }
+
+    /// The account only.
+    fn sums(&self, step_us: Option<i64>) -> Result<Account, FinopsError> {
+        self.accounted(step_us, &mut |_| Ok(()), &mut |_, _, _| Ok(()))
     }
 
     fn options(&self, step_us: Option<i64>) -> AccountOptions<'_> {

@@ -9,9 +9,11 @@
 //! Not for: making charges ([`super::statement`]). Callers: `cli`.
 
 mod columns;
+mod days;
 mod files;
 
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -23,6 +25,7 @@ use super::tenants::IDLE;
 use super::usage::ALL;
 
 pub use columns::{COLUMNS, Cell, Column, Kind};
+pub use days::{DAY_US, Day, days};
 pub use files::{Written, write_csv, write_parquet};
 
 /// Digits after the point of quantities and ratios.
@@ -153,10 +156,15 @@ fn origins(
     let mut found = Vec::new();
     for (at, metric) in ALL.iter().enumerate() {
         let (price, per) = prices.of[at];
-        if statement.charges[at] == 0 {
+        let parts = statement.lines.iter();
+        let parts: Vec<(u128, i128)> = parts
+            .map(|line| (line.entry.usage.0[at], line.charges[at]))
+            .collect();
+        // what idle used is parted elsewhere, if it is shared
+        let cost = parts.iter().map(|(_, cost)| cost).sum();
+        if cost == 0 {
             continue;
         }
-        let parts = statement.lines.iter();
         found.push(Origin {
             sku: metric.name,
             what: metric.what,
@@ -166,34 +174,56 @@ fn origins(
             },
             price: last_digits(price, QUANTITY_DECIMALS)?,
             units: metric.base.saturating_mul(u128::from(per)),
-            cost: statement.charges[at],
-            parts: parts
-                .map(|line| (line.entry.usage.0[at], line.charges[at]))
-                .collect(),
+            cost,
+            parts,
         });
     }
-    let shared: i128 = statement.lines.iter().map(|line| line.shared).sum();
-    if shared != 0 {
-        let costs: Vec<u128> = statement
-            .lines
-            .iter()
-            .map(|line| u128::try_from(line.shared).unwrap_or(0))
-            .collect();
-        let hours = shares(i128::from(instance_us), &costs);
-        let parts = hours.iter().zip(&statement.lines);
-        found.push(Origin {
+    found.extend(shared(statement, prices, instance_us)?);
+    Ok(found)
+}
+
+/// What is nobody's: instance hours in a row of their own, or all of it as a sum of money that is shared.
+fn shared(
+    statement: &Statement,
+    prices: &Prices,
+    instance_us: i64,
+) -> Result<Option<Origin>, FinopsError> {
+    let lines = &statement.lines;
+    let cost: i128 = lines.iter().map(|line| line.shared).sum();
+    if cost == 0 {
+        return Ok(None);
+    }
+    let of_idle = lines.iter().all(|l| l.shared == 0 || l.tenant == IDLE);
+    let one = Decimal::ONE;
+    Ok(Some(match of_idle {
+        true => Origin {
             sku: "instance_hours",
-            what: "Instance hours and the instance's own work",
+            what: "Instance hours",
             unit: "Hours".to_owned(),
             price: last_digits(prices.instance_hour, QUANTITY_DECIMALS)?,
             units: 3_600_000_000,
-            cost: shared,
-            parts: parts
-                .map(|(us, line)| (u128::try_from(*us).unwrap_or(0), line.shared))
+            cost,
+            parts: lines
+                .iter()
+                .map(|line| match line.shared {
+                    0 => (0, 0),
+                    cost => (u128::try_from(instance_us).unwrap_or(0), cost),
+                })
                 .collect(),
-        });
-    }
-    Ok(found)
+        },
+        false => Origin {
+            sku: "shared_cost",
+            what: "Instance hours and the instance's own work",
+            unit: prices.currency.clone(),
+            price: last_digits(one, QUANTITY_DECIMALS)?,
+            units: super::money::ten_to(prices.decimals).unsigned_abs(),
+            cost,
+            parts: lines
+                .iter()
+                .map(|line| (line.shared.unsigned_abs(), line.shared))
+                .collect(),
+        },
+    }))
 }
 
 /// A tenant's part of a charge.

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{LIMITS, Metered, TENANTS, number};
 use crate::support::{end, json, sgascope};
 
-fn lines(path: &Path) -> Vec<Value> {
+pub fn lines(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap();
     text.lines()
         .map(|l| serde_json::from_str(l).unwrap())

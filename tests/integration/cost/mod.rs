@@ -1,6 +1,7 @@
 //! `cost` over real recordings of a synthetic instance that tells what each session consumed.
 
 mod files;
+mod gaps;
 mod warp;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
