@@ -202,6 +202,19 @@ impl RulesFile {
         Ok(rules)
     }
 
+    /// The document without what only `cost` knows: rules that name a tenant and no group are none of the Resource
+    /// Manager's, and decide about no group.
+    pub fn of_groups(&self) -> RulesFile {
+        let mut file = self.clone();
+        file.rules.retain(|rule| rule.group.is_some());
+        file
+    }
+
+    /// Whether it tells tenants apart.
+    pub fn has_tenants(&self) -> bool {
+        !self.tenants.is_empty() || self.rules.iter().any(|rule| rule.tenant.is_some())
+    }
+
     /// Directives and the active plan.
     pub fn plans(&self) -> Plans {
         Plans::new(self.plan.as_deref(), &self.directives)

@@ -112,7 +112,10 @@ pub fn sampled(
             each_active(&batch, &mut |row, sample| {
                 let tag = tags[row];
                 if sample.imported {
-                    if read.get(&sample.id).is_none_or(|last| sample.time_us > *last) {
+                    if read
+                        .get(&sample.id)
+                        .is_none_or(|last| sample.time_us > *last)
+                    {
                         let hour = sample.time_us.div_euclid(HOUR_US);
                         let begin = sample.time_us.saturating_sub_unsigned(sample.weight_us);
                         let part = (tag, sample.user_id, sample.id, hour);
@@ -154,7 +157,9 @@ pub fn sampled(
         });
         found.filled.extend(filled);
         let (host, instance) = &place;
-        found.gaps.extend(gaps(reader, host, instance, window.from_us, window.to_us)?);
+        found
+            .gaps
+            .extend(gaps(reader, host, instance, window.from_us, window.to_us)?);
     }
     Ok(found)
 }

@@ -1,6 +1,8 @@
 //! Consumer groups against the simulator's truth: of a running instance, of a recording, of changed
 //! rules, and the limits of plan directives.
 
+mod switches;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -491,13 +493,33 @@ fn calls_that_wait_past_a_limit_would_have_been_killed() {
     assert_eq!(of_waiters(&limits("switch_io_logical => 1").1), 0);
     let (code, nothing) = limits("switch_elapsed_time => 3600");
     assert_eq!((code, nothing["passed"].as_array().unwrap().len()), (1, 0));
-    // requests are in no recording's default statistics: that is said, not guessed
-    let (_, untold) = limits("switch_io_reqs => 1");
+    // requests are counted by default, and where they aren't that is said, with what to do
+    let judged = |recording: &str| {
+        let rules = directive("switch_io_reqs => 1");
+        let args = ["groups", "limits", recording, "--rules", &rules];
+        let output = sgascope([&args[..], &["-f", "json"]].concat());
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let found = judged(recording);
+    let passed = found["passed"].as_array().unwrap();
     assert!(
-        untold["notes"]
-            .to_string()
-            .contains("SWITCH_IO_REQS can't be judged"),
-        "{}",
-        untold["notes"]
+        passed.iter().any(|row| row["limit"] == "SWITCH_IO_REQS"),
+        "{found}"
+    );
+    assert_eq!(of_waiters(&limits("switch_io_reqs => 1").1), 0);
+    let few = dir.path().join("few");
+    let few = few.to_str().unwrap();
+    let record = ["record", "-I", "GRPLIM", "-r", "20", "-d", "2s", "-o", few];
+    assert!(
+        sgascope([&record[..], &["--stats", "user calls"]].concat())
+            .status
+            .success()
+    );
+    let untold = judged(few);
+    let notes = untold["notes"].to_string();
+    assert!(
+        notes.contains("SWITCH_IO_REQS can't be judged")
+            && notes.contains("physical write total IO requests"),
+        "{notes}"
     );
 }

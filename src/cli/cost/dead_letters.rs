@@ -67,7 +67,11 @@ pub fn run(command: &DeadLettersCommand) -> Result<Exit, Failure> {
 fn list(out: &mut dyn Write, all: &[Letter], format: Format) -> Result<(), Failure> {
     let rows: Vec<Json> = all.iter().map(|letter| json!(letter)).collect();
     if !print::machine(out, format, &rows, &rows, &COLUMNS)? {
-        write!(out, "{}", print::table(&rows.iter().collect::<Vec<_>>(), &COLUMNS))?;
+        write!(
+            out,
+            "{}",
+            print::table(&rows.iter().collect::<Vec<_>>(), &COLUMNS)
+        )?;
     }
     Ok(())
 }

@@ -79,20 +79,16 @@ fn printed(args: &DeltasArgs, asked: &Asked) -> Result<Exit, Failure> {
     // as they come: there may be many
     let lines = args.format == Format::Jsonl;
     let mut failed = None;
-    let made = asked.accounted(
-        None,
-        &mut |_| Ok(()),
-        &mut |tenant, session, found| {
-            let row = row_json(tenant, session, found)?;
-            count += 1;
-            if !lines {
-                rows.push(row);
-            } else if failed.is_none() {
-                failed = writeln!(out, "{row}").err();
-            }
-            Ok(())
-        },
-    )?;
+    let made = asked.accounted(None, &mut |_| Ok(()), &mut |tenant, session, found| {
+        let row = row_json(tenant, session, found)?;
+        count += 1;
+        if !lines {
+            rows.push(row);
+        } else if failed.is_none() {
+            failed = writeln!(out, "{row}").err();
+        }
+        Ok(())
+    })?;
     if let Some(error) = failed {
         return Err(error.into());
     }

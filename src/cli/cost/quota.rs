@@ -194,7 +194,11 @@ fn described(
 fn print(lines: &[Json], format: Format) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     if !print::machine(&mut out, format, &lines, lines, &COLUMNS)? {
-        write!(out, "{}", print::table(&lines.iter().collect::<Vec<_>>(), &SHOWN))?;
+        write!(
+            out,
+            "{}",
+            print::table(&lines.iter().collect::<Vec<_>>(), &SHOWN)
+        )?;
         for line in lines {
             writeln!(out, "{}", sentence(line))?;
         }
@@ -215,6 +219,8 @@ fn sentence(line: &Json) -> String {
             format!("{tenant} reaches {budget} on {at} UTC; 95 %: {earliest} to {latest}")
         }
         _ if line["level"] == Level::Breach.name() => format!("{tenant} has used up {budget}"),
-        _ => format!("{tenant}: no whole hours with charges yet from which to tell when it reaches {budget}"),
+        _ => format!(
+            "{tenant}: no whole hours with charges yet from which to tell when it reaches {budget}"
+        ),
     }
 }

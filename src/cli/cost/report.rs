@@ -60,7 +60,9 @@ pub fn run(args: &CostReportArgs) -> Result<Exit, Failure> {
     let statement = statement(&made, None, prices, idle, made.coverage.instance_us)?;
     let document = document(&asked, &made, &statement)?;
     let mut out = std::io::stdout().lock();
-    let tenants = document["tenants"].as_array().map_or(&[][..], Vec::as_slice);
+    let tenants = document["tenants"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
     if !print::machine(&mut out, args.format, &document, tenants, &COLUMNS)? {
         write!(out, "{}", for_people(&document, &made))?;
     }

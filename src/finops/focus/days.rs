@@ -52,7 +52,9 @@ pub fn days(account: &Account, prices: &Prices, idle: Idle) -> Result<Vec<Day>, 
         let entries = account.entries.iter();
         let own = entries.filter(|((_, day), _)| (*begin_us..end_us).contains(day));
         let own = Account {
-            entries: own.map(|(key, entry)| (key.clone(), entry.clone())).collect(),
+            entries: own
+                .map(|(key, entry)| (key.clone(), entry.clone()))
+                .collect(),
             ..Account::default()
         };
         let instance_us = days.iter().map(|day| day.instance_us).sum();
@@ -130,7 +132,11 @@ mod tests {
                 let at = at as u128;
                 entry.usage.0[0] = 3_333_333 * (at + 1) + day * 1_234_567 % 999_983;
                 // one has nothing on most days
-                entry.usage.0[2] = if at == 2 && day % 7 != 0 { 0 } else { 10 * at + day % 3 + 1 };
+                entry.usage.0[2] = if at == 2 && day % 7 != 0 {
+                    0
+                } else {
+                    10 * at + day % 3 + 1
+                };
                 let key = ((*tenant).to_owned(), first + day as i64 * DAY_US);
                 account.entries.insert(key, entry);
             }
@@ -154,7 +160,10 @@ mod tests {
     }
 
     /// Billing period, SKU, tenant: what all days pay; and by charge period and SKU what the origin charge is.
-    type Sums = (BTreeMap<(i64, String, String), i128>, BTreeMap<(i64, String), (i128, i128)>);
+    type Sums = (
+        BTreeMap<(i64, String, String), i128>,
+        BTreeMap<(i64, String), (i128, i128)>,
+    );
 
     fn sums(days: &[Day], prices: &Prices) -> Sums {
         let naming = Naming {
@@ -167,7 +176,14 @@ mod tests {
         let (mut billed, mut origins) = (BTreeMap::new(), BTreeMap::new());
         for day in days {
             let (statement, periods) = (&day.statement, &day.periods);
-            let found = rows(Version::V1_3, statement, prices, &naming, periods, day.instance_us);
+            let found = rows(
+                Version::V1_3,
+                statement,
+                prices,
+                &naming,
+                periods,
+                day.instance_us,
+            );
             for row in found.unwrap() {
                 let text = |name: &str| match cell(&row, name) {
                     Cell::Text(text) => text.clone(),
@@ -194,7 +210,10 @@ mod tests {
             let months: Vec<i64> = days.iter().map(|day| day.periods.billing.0).collect();
             let (billed, origins) = sums(&days, &prices);
             for (whose, (sum, origin)) in &origins {
-                assert_eq!(sum, origin, "{whose:?} {idle:?}: parts are the origin charge");
+                assert_eq!(
+                    sum, origin,
+                    "{whose:?} {idle:?}: parts are the origin charge"
+                );
             }
             for month in [months[0], months[39]] {
                 let of_month = account.entries.iter().filter(|((tenant, day), _)| {
@@ -212,7 +231,9 @@ mod tests {
                     _ => charge(time as u128, price("0.0333"), 3_600_000_000, 2).unwrap(),
                 };
                 let of_sku = |sku: &str| {
-                    let all = billed.iter().filter(|((m, s, _), _)| *m == month && s == sku);
+                    let all = billed
+                        .iter()
+                        .filter(|((m, s, _), _)| *m == month && s == sku);
                     all.map(|(_, cost)| *cost).sum::<i128>()
                 };
                 let all = billed.iter().filter(|((m, ..), _)| *m == month);

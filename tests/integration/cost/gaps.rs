@@ -17,14 +17,25 @@ const AWAY_S: i64 = 6;
 /// Records for some seconds.
 fn record(sid: &str, dir: &str) {
     let output = sgascope([
-        "record", "-I", sid, "-r", "20", "-d", "3s", "--stats-every", "1s", "-q", "-o", dir,
+        "record",
+        "-I",
+        sid,
+        "-r",
+        "20",
+        "-d",
+        "3s",
+        "--stats-every",
+        "1s",
+        "-q",
+        "-o",
+        dir,
     ]);
     assert!(output.status.success(), "{:?}", end(&output));
 }
 
-/// Number of each user, and whose sessions were read: SID and SERIAL#, by user.
-fn users(dir: &Path) -> (BTreeMap<String, u32>, BTreeMap<String, BTreeSet<(u32, u32)>>) {
-    let (mut numbers, mut sessions) = (BTreeMap::new(), BTreeMap::new());
+/// Number of each user.
+fn users(dir: &Path) -> BTreeMap<String, u32> {
+    let mut numbers = BTreeMap::new();
     for batch in batches(dir, "samples") {
         let ids = batch.column_by_name("user_id").unwrap();
         let ids = ids.as_primitive::<UInt32Type>();
@@ -34,18 +45,34 @@ fn users(dir: &Path) -> (BTreeMap<String, u32>, BTreeMap<String, BTreeSet<(u32, 
             }
         }
     }
+    numbers
+}
+
+/// A session of a user that was read before and after a time, µs: SID and SERIAL#.
+fn stayed(dir: &Path, user: &str, (from_us, to_us): (i64, i64)) -> (u32, u32) {
+    let (mut before, mut after) = (BTreeSet::new(), BTreeSet::new());
     for batch in batches(dir, "stats") {
-        let (sids, serials) = (u32s(&batch, "session_id"), u32s(&batch, "session_serial_no"));
+        let (sids, serials) = (
+            u32s(&batch, "session_id"),
+            u32s(&batch, "session_serial_no"),
+        );
         for (row, name) in texts(&batch, "username").into_iter().enumerate() {
-            let own: &mut BTreeSet<(u32, u32)> = sessions.entry(name.unwrap_or_default()).or_default();
-            own.insert((sids[row], serials[row]));
+            if name.as_deref() == Some(user) {
+                let session = (sids[row], serials[row]);
+                match crate::service::time(&batch, row) {
+                    time if time <= from_us => before.insert(session),
+                    time => time >= to_us && after.insert(session),
+                };
+            }
         }
     }
-    (numbers, sessions)
+    *before.intersection(&after).next().unwrap()
 }
 
 fn cost(verb: &str, dir: &str, more: &[&str]) -> Value {
-    json(&sgascope([&["cost", verb, dir, "-f", "json"], more].concat()))
+    json(&sgascope(
+        [&["cost", verb, dir, "-f", "json"], more].concat(),
+    ))
 }
 
 fn line<'a>(document: &'a Value, tenant: &str) -> &'a Value {
@@ -91,7 +118,11 @@ fn gap(report: &Value) -> (i64, i64, i64) {
         let time: jiff::Timestamp = gaps[0][name].as_str().unwrap().parse().unwrap();
         time.as_microsecond()
     };
-    (time("from"), time("to"), gaps[0]["imported_us"].as_i64().unwrap())
+    (
+        time("from"),
+        time("to"),
+        gaps[0]["imported_us"].as_i64().unwrap(),
+    )
 }
 
 #[test]
@@ -103,7 +134,9 @@ fn a_gap_is_told_and_filled_by_the_databases_own_history() {
     let sim = Sim::start("GAPFILL", &["--sessions", "90", "--processes", "70"]);
     record("GAPFILL", &dir);
     let back = jiff::Timestamp::now().as_second() + AWAY_S;
-    wait_for("the gap", super::LIMIT, || jiff::Timestamp::now().as_second() >= back);
+    wait_for("the gap", super::LIMIT, || {
+        jiff::Timestamp::now().as_second() >= back
+    });
     record("GAPFILL", &dir);
     drop(sim);
 
@@ -121,11 +154,10 @@ fn a_gap_is_told_and_filled_by_the_databases_own_history() {
     let last: jiff::Timestamp = before["meta"]["to"].as_str().unwrap().parse().unwrap();
     let later: Vec<i64> = (last.as_second() + 5..last.as_second() + 9).collect();
 
-    let (numbers, read) = users(&path);
-    let (soe, known) = (numbers["SOE"], *read["SOE"].first().unwrap());
+    let (soe, known) = (users(&path)["SOE"], stayed(&path, "SOE", (from_us, to_us)));
     let mut spool = Spool("SAMPLE_ID,SAMPLE_TIME,SESSION_ID,SESSION_SERIAL#,SESSION_TYPE,USER_ID,SESSION_STATE,EVENT\n".to_owned());
     // one that no reading saw, one that was there before and after, a process, a user that nobody knows, and
-    // one that was read before only
+    // one after its last reading
     spool.add(&inside, (60_001, 5), "FOREGROUND", soe);
     spool.add(&inside, known, "FOREGROUND", soe);
     spool.add(&inside, (60_002, 5), "BACKGROUND", 0);
@@ -134,19 +166,29 @@ fn a_gap_is_told_and_filled_by_the_databases_own_history() {
     let csv = temp.path().join("ash.csv");
     std::fs::write(&csv, &spool.0).unwrap();
     let csv = csv.to_str().unwrap();
-    let import = ["record", "import", "--time-zone", "UTC", "--ash-csv", csv, "-o", &dir];
+    let import = [
+        "record",
+        "import",
+        "--time-zone",
+        "UTC",
+        "--ash-csv",
+        csv,
+        "-o",
+        &dir,
+    ];
     let output = sgascope(import);
     assert!(output.status.success(), "{:?}", end(&output));
 
     let after = cost("report", &dir, &[]);
     check_report(&before, &after, &inside, &later);
     check_audit(&dir, &after);
-    check_deltas(&dir, &inside, &later, soe);
+    check_deltas(&dir, &inside, &later);
     check_windows(&dir, &after, (from_us + to_us) / 2);
     check_ledger(&dir, &after, temp.path());
     let table = String::from_utf8(sgascope(["cost", "report", &dir]).stdout).unwrap();
     assert!(
-        table.contains("filled from imported samples: ") && table.contains("imported samples cover"),
+        table.contains("filled from imported samples: ")
+            && table.contains("imported samples cover"),
         "{table}"
     );
 }
@@ -189,11 +231,15 @@ fn check_audit(dir: &str, report: &Value) {
     );
     let counted = number(&line(report, "SOE")["quantities"]["db_time_us"]);
     let filled = number(&soe["filled_db_time_us"]);
-    assert_eq!(number(&soe["db_time_us"]), counted - filled, "counters only");
+    assert_eq!(
+        number(&soe["db_time_us"]),
+        counted - filled,
+        "counters only"
+    );
 }
 
 /// Filled rows say so.
-fn check_deltas(dir: &str, inside: &[i64], later: &[i64], soe: u32) {
+fn check_deltas(dir: &str, inside: &[i64], later: &[i64]) {
     let found = cost("deltas", dir, &[]);
     let rows = found["deltas"].as_array().unwrap().iter();
     let filled: Vec<&Value> = rows.filter(|row| row["cpu_source"] == "samples").collect();
@@ -203,17 +249,25 @@ fn check_deltas(dir: &str, inside: &[i64], later: &[i64], soe: u32) {
     assert_eq!(sum("db_time_us"), soe_db + idle_db);
     assert_eq!(sum("cpu_us"), soe_cpu + idle_cpu);
     assert_eq!(sum("logical_reads"), 0);
-    let new = filled.iter().find(|row| row["session_id"] == 60_001).unwrap();
-    assert_eq!(new["username"], "SOE", "user {soe} by name");
+    let new = filled
+        .iter()
+        .find(|row| row["session_id"] == 60_001)
+        .unwrap();
+    assert_eq!(new["username"], "SOE", "the view has the number only");
     assert!(filled.iter().all(|row| row["session_id"] != 60_003));
 }
 
 /// Windows side by side add up, also through a gap.
 fn check_windows(dir: &str, whole: &Value, middle_us: i64) {
-    let middle = jiff::Timestamp::from_microsecond(middle_us).unwrap().to_string();
+    let middle = jiff::Timestamp::from_microsecond(middle_us)
+        .unwrap()
+        .to_string();
     let parts = ["--to", "--from"].map(|which| cost("report", dir, &[which, &middle]));
     for name in ["db_time_us", "cpu_us", "logical_reads"] {
-        let sum: i128 = parts.iter().map(|part| number(&part["total"]["quantities"][name])).sum();
+        let sum: i128 = parts
+            .iter()
+            .map(|part| number(&part["total"]["quantities"][name]))
+            .sum();
         assert_eq!(sum, number(&whole["total"]["quantities"][name]), "{name}");
     }
 }
