@@ -9,8 +9,8 @@ use std::path::Path;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
-use super::FinopsError;
 use super::usage::{ALL, METRICS};
+use super::{FinopsError, files};
 
 /// The shipped example, which applies without a file.
 pub const EXAMPLE: &str = include_str!("../../examples/prices.toml");
@@ -149,7 +149,7 @@ impl Prices {
         match path {
             None => Prices::parse(EXAMPLE, Path::new(EXAMPLE_PATH)),
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(FinopsError::io(path))?;
+                let text = files::text(path).map_err(FinopsError::io(path))?;
                 Prices::parse(&text, path)
             }
         }

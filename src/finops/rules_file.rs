@@ -9,13 +9,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::directives::{Directive, Plans, Scope};
+use super::files;
 use super::mapping::{
     Attribute, Grant, ManualSwitch, Matching, Priorities, PrioritiesError, Privileges, Rule,
     RuleSet, RulesError, User, identifier,
 };
-
-/// Largest file that is read, bytes.
-const MAX_FILE: u64 = 64 << 20;
 
 /// Why a file of rules can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -135,12 +133,7 @@ impl RulesFile {
             path: path.to_path_buf(),
             source,
         };
-        let size = std::fs::metadata(path).map_err(io)?.len();
-        if size > MAX_FILE {
-            let found = format!("expected at most {MAX_FILE} bytes, found {size}");
-            return Err(io(std::io::Error::other(found)));
-        }
-        let text = std::fs::read_to_string(path).map_err(io)?;
+        let text = files::text(path).map_err(io)?;
         RulesFile::parse(&text, path)
     }
 

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::super::args::{ExportArgs, ExportFormat};
 use super::super::{Exit, Failure};
 use super::Asked;
-use crate::finops::FinopsError;
 use crate::finops::focus::{Cell, DAY_US, Naming, days, rows, write_csv, write_parquet};
+use crate::finops::{FinopsError, files};
 
 pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let asked = Asked::of(&args.account)?;
@@ -64,7 +64,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
 
 fn naming(args: &ExportArgs, asked: &Asked) -> Result<Naming, Failure> {
     let hash = match (&args.hash_key, args.hash_tenant) {
-        (Some(path), _) => Some(std::fs::read_to_string(path).map_err(FinopsError::io(path))?),
+        (Some(path), _) => Some(files::text(path).map_err(FinopsError::io(path))?),
         (None, true) => Some(String::new()),
         (None, false) => None,
     };

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
 use std::path::Path;
 
 use arrow::array::{Array, AsArray};
@@ -11,6 +9,7 @@ use arrow::datatypes::Decimal128Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
+use super::relay::relay;
 use super::{LIMITS, Metered, TENANTS, number};
 use crate::support::{end, json, sgascope};
 
@@ -127,37 +126,6 @@ pub fn check_letters(metered: &Metered, audit: &Value) {
     assert!(code == 6 && said.contains("line 1"), "{code} {said}");
 }
 
-/// A relay that takes what comes, and says it.
-fn relay() -> (String, std::sync::mpsc::Receiver<Value>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/quota", listener.local_addr().unwrap());
-    let (sender, heard) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                reader.read_line(&mut line).unwrap();
-                if let Some(n) = line.strip_prefix("Content-Length: ") {
-                    length = n.trim().parse().unwrap();
-                }
-                if line == "\r\n" {
-                    break;
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-            if sender.send(serde_json::from_slice(&body).unwrap()).is_err() {
-                return;
-            }
-        }
-    });
-    (url, heard)
-}
-
 /// A budget that is used up ends with code 1 and is told once; one that isn't is projected.
 pub fn check_quota(metered: &Metered) {
     let quota = |tenant: &str, budget: &str| {
@@ -171,7 +139,7 @@ pub fn check_quota(metered: &Metered) {
     );
     let tenants = metered.file("tenants.toml", TENANTS);
     let state = metered.temp.path().join("state.json").display().to_string();
-    let (url, heard) = relay();
+    let (url, heard) = relay("HTTP/1.1 200 OK\r\n\r\n");
     let check = |prices: &str, more: &[&str]| {
         let dir = metered.dir.display().to_string();
         let args = [
@@ -194,7 +162,7 @@ pub fn check_quota(metered: &Metered) {
     let (code, lines, said) = check(&tight, &["--state", &state, "--webhook", &url]);
     assert_eq!(code, 1, "{said}");
     assert_eq!(lines[0]["level"], "breach");
-    let told = heard.recv().unwrap();
+    let (_, told) = heard.recv().unwrap();
     assert_eq!(
         (&told["tenant"], &told["before"], &told["level"]),
         (&"SHOP".into(), &"ok".into(), &"breach".into())

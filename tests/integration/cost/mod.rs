@@ -2,6 +2,7 @@
 
 mod files;
 mod gaps;
+mod relay;
 mod warp;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
