@@ -37,6 +37,16 @@ pub fn text(path: &Path) -> Result<String> {
     })
 }
 
+/// Where and what is wrong with TOML: line and column, from 1, and the message in one line.
+pub fn located(text: &str, error: &toml::de::Error) -> (usize, usize, String) {
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |n| n + 1);
+    let line = before.matches('\n').count() + 1;
+    let column = before[line_start..].chars().count() + 1;
+    (line, column, error.message().replace('\n', "; "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -164,13 +164,17 @@ impl Prices {
             path: path.to_path_buf(),
             message,
         };
-        let table: toml::Table = toml::from_str(text).map_err(|e| wrong(e.to_string()))?;
+        let odd = |error: toml::de::Error| {
+            let (line, column, message) = files::located(text, &error);
+            wrong(format!("line {line}, column {column}: {message}"))
+        };
+        let table: toml::Table = toml::from_str(text).map_err(odd)?;
         if let Some(at) = float_in(&toml::Value::Table(table)) {
             return Err(wrong(format!(
                 "{at} is a floating-point number, which loses digits; write it as a text, like \"0.002\""
             )));
         }
-        let file: File = toml::from_str(text).map_err(|e| wrong(e.to_string()))?;
+        let file: File = toml::from_str(text).map_err(odd)?;
         if file.decimals > MAX_DECIMALS {
             return Err(wrong(format!(
                 "decimals: at most {MAX_DECIMALS} expected, found {}",

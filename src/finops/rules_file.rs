@@ -143,14 +143,12 @@ impl RulesFile {
     /// Line and column of what isn't right.
     pub fn parse(text: &str, path: &Path) -> Result<RulesFile, RulesFileError> {
         toml::from_str(text).map_err(|error: toml::de::Error| {
-            let at = error.span().map_or(0, |span| span.start.min(text.len()));
-            let before = text.get(..at).unwrap_or(text);
-            let line_start = before.rfind('\n').map_or(0, |n| n + 1);
+            let (line, column, message) = files::located(text, &error);
             RulesFileError::Content {
                 path: path.to_path_buf(),
-                line: before.matches('\n').count() + 1,
-                column: before[line_start..].chars().count() + 1,
-                message: error.message().replace('\n', "; "),
+                line,
+                column,
+                message,
             }
         })
     }

@@ -12,6 +12,7 @@ mod report;
 use std::path::Path;
 
 use super::args::{AccountArgs, CostArgs, CostCommand, CostRules};
+use super::groups::file_exit;
 use super::report::window;
 use super::{Exit, Failure};
 use crate::analyze::AnalyzeError;
@@ -20,7 +21,7 @@ use crate::finops::account::{Account, AccountOptions, Charged, Refused, account,
 use crate::finops::checks::Checks;
 use crate::finops::deltas::read::Window;
 use crate::finops::prices::Prices;
-use crate::finops::rules_file::{Idle, RulesFileError};
+use crate::finops::rules_file::Idle;
 use crate::finops::sampled::{Sampled, sampled};
 use crate::finops::tenants::Tenants;
 use crate::record::Reader;
@@ -41,13 +42,10 @@ impl From<FinopsError> for Failure {
         let exit = match error {
             FinopsError::Record(error) => return error.into(),
             FinopsError::Columns(AnalyzeError::Record(error)) => return error.into(),
-            FinopsError::Io { ref source, .. } => match source.kind() {
-                std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
-                std::io::ErrorKind::NotFound => Exit::Nothing,
-                _ => Exit::Damaged,
-            },
-            FinopsError::Config { .. } | FinopsError::TooLarge(_) => Exit::Usage,
+            FinopsError::Io { ref source, .. } => file_exit(source),
+            FinopsError::TooLarge(_) => Exit::Usage,
             FinopsError::Columns(_)
+            | FinopsError::Config { .. }
             | FinopsError::Damaged { .. }
             | FinopsError::Rows(_)
             | FinopsError::Json(_) => Exit::Damaged,
@@ -65,15 +63,7 @@ struct Rules {
 
 impl Rules {
     fn of(args: &CostRules) -> Result<Rules, Failure> {
-        let tenants = args.tenants.as_deref().map(Tenants::load).transpose();
-        let tenants = tenants.map_err(|e| match &e {
-            RulesFileError::Io { source, .. }
-                if source.kind() == std::io::ErrorKind::PermissionDenied =>
-            {
-                Failure::new(Exit::NoPermission, e.to_string())
-            }
-            _ => Failure::new(Exit::Usage, e.to_string()),
-        })?;
+        let tenants = args.tenants.as_deref().map(Tenants::load).transpose()?;
         let prices = Prices::load(args.prices.as_deref())?;
         let checks = Checks {
             limits: prices.limits.clone(),

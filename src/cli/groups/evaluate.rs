@@ -154,7 +154,10 @@ fn shown(found: &Evaluated, top: usize) -> Result<String, Failure> {
         .iter()
         .map(|session| Shown {
             session,
-            given_by: session.rule.as_deref().unwrap_or(session.given_by),
+            // the group that it gives has a column of its own
+            given_by: session.rule.as_deref().map_or(session.given_by, |rule| {
+                rule.rsplit_once(" → ").map_or(rule, |(rule, _)| rule)
+            }),
         })
         .collect();
     text += &table(&sessions, &SHOWN, top)?;

@@ -30,7 +30,7 @@ pub fn run(args: &GroupsArgs) -> Result<Exit, Failure> {
 }
 
 /// What the system said of a file that the user named.
-fn file_exit(error: &std::io::Error) -> Exit {
+pub(super) fn file_exit(error: &std::io::Error) -> Exit {
     match error.kind() {
         std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
         std::io::ErrorKind::NotFound => Exit::Usage,

@@ -185,7 +185,7 @@ fn a_rule_that_names_a_tenant_only_gives_no_group() {
     let shown = |text: &str| String::from_utf8(evaluate(text, "table").stdout).unwrap();
     let with = shown(&format!("{group}{tenant}"));
     assert!(
-        with.contains("TENANT") && with.contains("ORACLE_USER 'SOE' → OLTP"),
+        with.contains("TENANT") && with.contains("ORACLE_USER 'SOE'  "),
         "{with}"
     );
     assert!(!shown(group).contains("TENANT"), "nobody is told apart");
