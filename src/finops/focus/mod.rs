@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use super::FinopsError;
 use super::money::{last_digits, shares};
 use super::prices::Prices;
-use super::statement::Statement;
+use super::statement::{Line, Statement};
 use super::tenants::IDLE;
 use super::usage::ALL;
 
@@ -136,6 +136,11 @@ pub fn rows(
                 origin: &origin,
                 tenant: &line.tenant,
                 quantity,
+                filled: match origin.sku {
+                    "cpu_seconds" => Some(line.entry.filled_us.0),
+                    "db_time_seconds" => Some(line.entry.filled_us.1),
+                    _ => None,
+                },
                 cost,
                 ratio: ratios[at],
             };
@@ -154,13 +159,16 @@ fn origins(
     instance_us: i64,
 ) -> Result<Vec<Origin>, FinopsError> {
     let mut found = Vec::new();
+    let lines = &statement.lines;
+    // what is nobody's is a charge of its own then
+    let is_shared = lines.iter().any(|l| l.shared != 0 && l.tenant != IDLE);
     for (at, metric) in ALL.iter().enumerate() {
         let (price, per) = prices.of[at];
-        let parts = statement.lines.iter();
-        let parts: Vec<(u128, i128)> = parts
-            .map(|line| (line.entry.usage.0[at], line.charges[at]))
-            .collect();
-        // what idle used is parted elsewhere, if it is shared
+        let part = |line: &Line| match is_shared && line.tenant == IDLE {
+            true => (0, 0),
+            false => (line.entry.usage.0[at], line.charges[at]),
+        };
+        let parts: Vec<(u128, i128)> = lines.iter().map(part).collect();
         let cost = parts.iter().map(|(_, cost)| cost).sum();
         if cost == 0 {
             continue;
@@ -193,10 +201,9 @@ fn shared(
     if cost == 0 {
         return Ok(None);
     }
-    let of_idle = lines.iter().all(|l| l.shared == 0 || l.tenant == IDLE);
-    let one = Decimal::ONE;
-    Ok(Some(match of_idle {
-        true => Origin {
+    let is_shared = lines.iter().any(|l| l.shared != 0 && l.tenant != IDLE);
+    Ok(Some(match is_shared {
+        false => Origin {
             sku: "instance_hours",
             what: "Instance hours",
             unit: "Hours".to_owned(),
@@ -211,11 +218,11 @@ fn shared(
                 })
                 .collect(),
         },
-        false => Origin {
+        true => Origin {
             sku: "shared_cost",
             what: "Instance hours and the instance's own work",
             unit: prices.currency.clone(),
-            price: last_digits(one, QUANTITY_DECIMALS)?,
+            price: last_digits(Decimal::ONE, QUANTITY_DECIMALS)?,
             units: super::money::ten_to(prices.decimals).unsigned_abs(),
             cost,
             parts: lines
@@ -231,18 +238,20 @@ struct Part<'a> {
     origin: &'a Origin,
     tenant: &'a str,
     quantity: u128,
+    /// What of it only imported samples have seen, where they can tell.
+    filled: Option<u64>,
     cost: i128,
     ratio: i128,
 }
 
 impl Part<'_> {
-    /// The quantity in units of the price.
-    fn pricing_quantity(&self) -> i128 {
+    /// A quantity in units of the price.
+    fn pricing_quantity(&self, quantity: u128) -> i128 {
         let ten = super::money::ten_to(QUANTITY_DECIMALS).unsigned_abs();
         let units = self.origin.units.max(1);
-        let whole = (self.quantity / units).saturating_mul(ten);
+        let whole = (quantity / units).saturating_mul(ten);
         // what is left is below `units`, at most 2^50
-        let rest = ((self.quantity % units).saturating_mul(ten) + units / 2) / units;
+        let rest = ((quantity % units).saturating_mul(ten) + units / 2) / units;
         i128::try_from(whole.saturating_add(rest)).unwrap_or(i128::MAX)
     }
 
@@ -256,7 +265,8 @@ impl Part<'_> {
             true => Cell::Null,
             false => Cell::Text(value),
         };
-        let quantity = self.pricing_quantity();
+        let quantity = self.pricing_quantity(self.quantity);
+        let filled = self.filled.map(|us| self.pricing_quantity(u128::from(us)));
         let ratio = decimal_text(self.ratio, QUANTITY_DECIMALS);
         let details = format!(
             "{{\"Elements\":[{{\"AllocatedRatio\":{ratio},\"UsageUnit\":{},\"UsageQuantity\":{}}}]}}",
@@ -302,6 +312,7 @@ impl Part<'_> {
                     true => "{}".to_owned(),
                     false => tags.clone(),
                 }),
+                "x_FilledQuantity" => filled.map_or(Cell::Null, Cell::Quantity),
                 "x_OriginCost" => Cell::Amount(self.origin.cost),
                 _ => Cell::Null,
             })

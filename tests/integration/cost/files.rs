@@ -222,7 +222,7 @@ const MANDATORY: [(&str, bool); 21] = [
     ("ConsumedUnit", false),
 ];
 
-fn csv(text: &str) -> Vec<BTreeMap<String, String>> {
+pub fn csv(text: &str) -> Vec<BTreeMap<String, String>> {
     let mut rows: Vec<Vec<String>> = vec![vec![String::new()]];
     let mut quoted = false;
     let mut chars = text.chars().peekable();
@@ -388,5 +388,28 @@ pub fn check_focus(metered: &Metered, rules: &[&str]) {
         export(&["--hash-tenant"]);
         check_rows(version, &csv(&fs::read_to_string(&path).unwrap()), false);
     }
+    // what is nobody's, shared out
+    let hours = LIMITS.replace("[prices]", "instance_hour = \"0.37\"\n[prices]");
+    let prices = metered.file("hours.toml", &hours);
+    let dir = metered.temp.path().join("shared");
+    let out = dir.display().to_string();
+    let more = [
+        "--idle",
+        "share",
+        "--focus",
+        "1.3",
+        "-o",
+        &out,
+        "--tenants",
+        rules[3],
+        "--prices",
+    ];
+    let (code, said) = end(&metered.cost("export", &[&more[..], &[&prices]].concat()));
+    assert_eq!(code, 0, "{said}");
+    let path = dir.join("billing_period=2031-03/focus-1.3.csv");
+    let rows = csv(&fs::read_to_string(path).unwrap());
+    check_rows("1.3", &rows, true);
+    assert!(rows.iter().any(|r| r["SkuId"] == "shared_cost"));
+    assert!(rows.iter().all(|r| !r["SubAccountId"].is_empty()));
     assert_eq!(costs.len(), 1, "all versions cost the same: {costs:?}");
 }

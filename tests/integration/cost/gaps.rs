@@ -185,6 +185,7 @@ fn a_gap_is_told_and_filled_by_the_databases_own_history() {
     check_deltas(&dir, &inside, &later);
     check_windows(&dir, &after, (from_us + to_us) / 2);
     check_ledger(&dir, &after, temp.path());
+    check_focus(&dir, &after, temp.path());
     let table = String::from_utf8(sgascope(["cost", "report", &dir]).stdout).unwrap();
     assert!(
         table.contains("filled from imported samples: ")
@@ -282,4 +283,23 @@ fn check_ledger(dir: &str, report: &Value, temp: &Path) {
     let charged = super::files::lines(&Path::new(&ledger).join("charged.jsonl"));
     let sum: i128 = charged.iter().map(|row| number(&row["db_time_us"])).sum();
     assert_eq!(sum, number(&report["total"]["quantities"]["db_time_us"]));
+}
+
+/// FOCUS rows say how much of them was filled.
+fn check_focus(dir: &str, report: &Value, temp: &Path) {
+    let out = temp.join("focus").display().to_string();
+    let output = sgascope(["cost", "export", dir, "-o", &out]);
+    assert_eq!(end(&output).0, 0, "{:?}", end(&output));
+    let mut filled = 0f64;
+    for path in crate::service::files(Path::new(&out), ".csv") {
+        for row in super::files::csv(&std::fs::read_to_string(path).unwrap()) {
+            if row["SkuId"] == "cpu_seconds" && row["SubAccountId"] == "SOE" {
+                filled += row["x_FilledQuantity"].parse::<f64>().unwrap();
+            }
+            let tells = ["cpu_seconds", "db_time_seconds"].contains(&row["SkuId"].as_str());
+            assert_eq!(!row["x_FilledQuantity"].is_empty(), tells, "{row:?}");
+        }
+    }
+    let expected = number(&line(report, "SOE")["filled_cpu_us"]) as f64 / 1e6;
+    assert!((filled - expected).abs() < 1e-6, "{filled} of {expected}");
 }

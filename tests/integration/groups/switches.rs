@@ -71,7 +71,17 @@ fn an_explicit_switch_counts_where_a_session_is_seen_once() {
     // at one moment, where nothing else is seen of anybody
     let at_us = looks.iter().map(|look| look.time_us).max().unwrap();
     let once: Vec<&Look> = looks.iter().filter(|look| look.time_us == at_us).collect();
-    let one = once[0];
+    // of those, one that is still there
+    let none = write(dir.path(), "none.toml", "");
+    let live = [
+        "groups", "evaluate", "-I", "GRPONE", "--rules", &none, "-f", "json",
+    ];
+    let live = json(&sgascope(live));
+    let is_there = |look: &&&Look| {
+        let mut all = sessions(&live).iter();
+        all.any(|s| s["sid"] == look.sid && s["serial_no"] == look.serial)
+    };
+    let one = *once.iter().find(is_there).unwrap();
     assert!(one.logon_us < at_us, "{one:?}");
     let evaluate = |switch: &str| {
         let rules = write(
