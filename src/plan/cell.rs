@@ -23,18 +23,23 @@ impl FieldRef {
     #[inline]
     pub fn uint(&self, row: &[u64]) -> u64 {
         let (first, shift) = ((self.byte / 8) as usize, (self.byte % 8) * 8);
-        let low = row.get(first).copied().unwrap_or(0) >> shift;
-        let value = if shift == 0 {
-            low
-        } else {
-            // a field may straddle two words
-            low | row.get(first + 1).copied().unwrap_or(0) << (64 - shift)
-        };
-        match self.size {
-            0 => 0,
-            n if n >= 8 => value,
-            n => value & ((1u64 << (n * 8)) - 1),
+        let bits = self.size.min(8) * 8;
+        if bits == 0 {
+            return 0;
         }
+        let mut value = row.get(first).copied().unwrap_or(0) >> shift;
+        if shift + bits > 64 {
+            // it straddles two words
+            value |= row.get(first + 1).copied().unwrap_or(0) << (64 - shift);
+        }
+        value & (u64::MAX >> (64 - bits))
+    }
+
+    /// Whether the chase that fetched the field faulted in this row: the first word says so.
+    #[inline]
+    pub fn is_faulted(&self, row: &[u64]) -> bool {
+        let faults = row.first().copied().unwrap_or(0);
+        self.chase.is_some_and(|chase| faults >> chase & 1 != 0)
     }
 
     /// The field as a signed integer, extended from its width.

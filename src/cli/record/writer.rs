@@ -22,11 +22,9 @@ use crate::record::{Note, RecordError, RecordErrorKind, Recorder, RecorderOption
 use crate::sample::recorder_events::event_batch;
 use crate::sample::rows::statement_batch;
 use crate::sample::slow::{SlowBatch, SlowTables};
-use crate::sample::{ClockWatch, EventKind, Jitter, RecorderEvent, Sampler};
+use crate::sample::{BATCH_ROWS, ClockWatch, EventKind, Jitter, RecorderEvent, Sampler};
 use crate::walk::Frame;
 
-/// Rows collected before they become a batch.
-const BATCH_ROWS: usize = 8192;
 /// Time after which rows become a batch anyway.
 const BATCH_TIME: Duration = Duration::from_secs(1);
 /// How often files of past hours are looked for: of tables that get rows seldom.

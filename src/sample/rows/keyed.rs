@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::builder::{Builder, data_type, time_type, times};
 use super::written::{Written, hour_of};
 use crate::decode::columns::{Home, Side};
-use crate::decode::{Column, Decoder, Row, Value};
+use crate::decode::{Column, Decoder, Inputs, Row, Value};
 
 /// Columns of `samples` that are part of a session's identity and so of `sessions` too.
 const IDENTITY: [&str; 2] = ["session_id", "session_serial_no"];
@@ -27,8 +27,8 @@ pub(super) struct KeyedRows {
     columns: Vec<(usize, &'static Column, Builder)>,
     keys: Vec<i64>,
     times: Vec<i64>,
-    /// Words of a row that the columns are made of, with the bits that are theirs.
-    inputs: Vec<(usize, u64)>,
+    /// What of a row the columns are made of.
+    inputs: Inputs,
     /// What each slot showed last.
     seen: Vec<Option<Seen>>,
     written: Written,
@@ -84,11 +84,9 @@ impl KeyedRows {
             self.seen.resize_with(slot + 1, || None);
         }
         let hour = hour_of(time_us);
-        let inputs = &self.inputs;
-        let shown = |word: &(usize, u64)| row.words.get(word.0).copied().unwrap_or(0) & word.1;
         let same = self.seen[slot].as_ref().filter(|seen| {
             (seen.sql_id, seen.os_pid) == (row.sql_id, row.os_pid)
-                && inputs.iter().map(shown).eq(seen.words.iter().copied())
+                && self.inputs.same(row.words, &seen.words)
         });
         let known = match same {
             Some(seen) if seen.hour == Some(hour) => return seen.key,
@@ -106,14 +104,13 @@ impl KeyedRows {
             }
         }
         let seen = self.seen[slot].get_or_insert_with(|| Seen {
-            words: Vec::with_capacity(inputs.len()),
+            words: Vec::with_capacity(self.inputs.len()),
             sql_id: None,
             os_pid: None,
             key,
             hour: None,
         });
-        seen.words.clear();
-        seen.words.extend(self.inputs.iter().map(shown));
+        self.inputs.keep(row.words, &mut seen.words);
         (seen.sql_id, seen.os_pid) = (row.sql_id, row.os_pid);
         (seen.key, seen.hour) = (key, Some(hour));
         key
