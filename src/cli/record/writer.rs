@@ -156,7 +156,7 @@ impl<'a> Writer<'a> {
         let quiet = QUIET.max(Duration::from_secs_f64(3.0 / self.args.rate));
         let mut last_frame = Instant::now();
         loop {
-            match sampler.frames.recv_timeout(self.patience()) {
+            match sampler.next_frame(self.patience()) {
                 Ok(mut frame) => {
                     self.take(feed, &mut frame);
                     sampler.give_back(frame);
