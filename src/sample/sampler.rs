@@ -236,6 +236,8 @@ fn run(
         .duration
         .map(|d| line.start_ns() + d.as_nanos() as u64);
     let mut stats = RunStats::default();
+    // room for the whole pool, so that nothing is allocated later
+    let mut spare: Vec<Frame> = Vec::with_capacity(options.frames.max(2));
     let (mut missed, mut dropped) = (0u32, 0u32);
     let ended = loop {
         let due = line.next_due(monotonic_ns());
@@ -265,7 +267,9 @@ fn run(
                 break Ended::Stopped;
             }
         }
-        let Ok(mut frame) = free.try_recv() else {
+        // those used last first: while the consumer keeps up, the others' memory is never touched
+        spare.extend(free.try_iter());
+        let Some(mut frame) = spare.pop() else {
             stats.dropped += 1;
             dropped += 1;
             line.carry_tick();
