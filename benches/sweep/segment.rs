@@ -205,13 +205,17 @@ impl Segment {
             put(
                 self,
                 "KSUSETIM",
-                if random % 2 == 0 { 0 } else { random % 9_000 },
+                if random.is_multiple_of(2) {
+                    0
+                } else {
+                    random % 9_000
+                },
                 4,
             );
             put(self, "KSUSEP1", random, 8);
             put(self, "KSUSEP2", random % 4_096, 8);
             put(self, "KSUSEP3", random % 16, 8);
-            if random % 10 == 0 {
+            if random.is_multiple_of(10) {
                 let cursor = cursors + random / 10 % CURSORS * CURSOR_BYTES;
                 let id = cursor.wrapping_mul(0x9E37_79B9_7F4A_7C15);
                 put(self, "KSUSESQL", BASE + cursor, 8);
@@ -220,8 +224,8 @@ impl Segment {
                 put(self, "KSUSESEID", 1 << 24 | tick, 4);
             }
             let own = behind + slot * BEHIND_BYTES;
-            if random % 30 == 0 {
-                let writes = random % 60 == 0;
+            if random.is_multiple_of(30) {
+                let writes = random.is_multiple_of(60);
                 put(
                     self,
                     "KSUSETRN",
@@ -229,7 +233,7 @@ impl Segment {
                     8,
                 );
             }
-            if random % 100 == 0 {
+            if random.is_multiple_of(100) {
                 let module = format!("ORDER STEP {:02}", tick % 20);
                 self.bytes(own + 5_896, module.as_bytes());
                 self.put(own + 5_896 + 64, module.len() as u64, 8);
