@@ -62,14 +62,13 @@ impl Inputs {
         self.len == 0
     }
 
-    /// Keeps what matters of a row, for [`Inputs::same`].
-    pub fn keep(&self, words: &[u64], kept: &mut Vec<u64>) {
-        kept.clear();
+    /// Keeps what matters of a row in [`Inputs::len`] words, for [`Inputs::same`].
+    pub fn keep(&self, words: &[u64], kept: &mut [u64]) {
         let part = |(at, mask): &(usize, u64)| words.get(*at).copied().unwrap_or(0) & mask;
-        kept.extend(self.parts.iter().map(part));
-        for run in &self.runs {
-            kept.extend_from_slice(words.get(run.clone()).unwrap_or_default());
-        }
+        let runs = self.runs.iter().cloned().flatten();
+        let whole = runs.map(|at| words.get(at).copied().unwrap_or(0));
+        let all = self.parts.iter().map(part).chain(whole);
+        kept.iter_mut().zip(all).for_each(|(kept, now)| *kept = now);
     }
 
     /// Whether a row shows in what matters the same as the row that was kept.
@@ -124,9 +123,8 @@ mod tests {
         ];
         let inputs = Inputs::of(fields.into_iter());
         let row: Vec<u64> = (1..16).map(|n| n * 0x0123_4567_89AB_CDEF).collect();
-        let mut kept = Vec::new();
+        let mut kept = vec![0; inputs.len()];
         inputs.keep(&row, &mut kept);
-        assert_eq!(kept.len(), inputs.len());
         assert!(inputs.same(&row, &kept));
         for bit in 0..row.len() * 64 {
             let mut other = row.clone();

@@ -104,7 +104,7 @@ impl KeyedRows {
             }
         }
         let seen = self.seen[slot].get_or_insert_with(|| Seen {
-            words: Vec::with_capacity(self.inputs.len()),
+            words: vec![0; self.inputs.len()],
             sql_id: None,
             os_pid: None,
             key,

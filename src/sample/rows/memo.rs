@@ -43,37 +43,49 @@ impl<T: Copy> Memo<T> {
 /// What each slot showed last, and what followed from it.
 pub(super) struct Slots {
     inputs: Inputs,
-    seen: Vec<Option<(Vec<u64>, u32)>>,
+    /// What was kept of each slot, one after the other.
+    kept: Vec<u64>,
+    /// What followed from it, if anything was kept.
+    known: Vec<Option<u32>>,
 }
 
 impl Slots {
     /// For what follows from these words.
     pub(super) fn new(inputs: Inputs) -> Slots {
-        let seen = Vec::new();
-        Slots { inputs, seen }
+        Slots {
+            inputs,
+            kept: Vec::new(),
+            known: Vec::new(),
+        }
     }
 
     /// What follows from a slot's words, made by `make` if it showed others last.
     #[inline]
     pub(super) fn get(&mut self, slot: u32, words: &[u64], make: impl FnOnce() -> u32) -> u32 {
-        match self.seen.get(slot as usize) {
-            Some(Some((kept, what))) if self.inputs.same(words, kept) => *what,
-            _ => self.renew(slot as usize, words, make()),
+        let (slot, len) = (slot as usize, self.inputs.len());
+        if let Some(Some(what)) = self.known.get(slot)
+            && let Some(kept) = self.kept.get(slot * len..(slot + 1) * len)
+            && self.inputs.same(words, kept)
+        {
+            return *what;
         }
-    }
-
-    fn renew(&mut self, slot: usize, words: &[u64], what: u32) -> u32 {
-        if self.seen.len() <= slot {
-            self.seen.resize_with(slot + 1, || None);
-        }
-        let empty = || (Vec::with_capacity(self.inputs.len()), what);
-        let (kept, known) = self.seen[slot].get_or_insert_with(empty);
-        self.inputs.keep(words, kept);
-        *known = what;
+        let what = make();
+        self.renew(slot, words, what);
         what
     }
 
+    fn renew(&mut self, slot: usize, words: &[u64], what: u32) {
+        let len = self.inputs.len();
+        if self.known.len() <= slot {
+            self.known.resize(slot + 1, None);
+            self.kept.resize((slot + 1) * len, 0);
+        }
+        self.known[slot] = Some(what);
+        let kept = self.kept.get_mut(slot * len..(slot + 1) * len);
+        self.inputs.keep(words, kept.unwrap_or_default());
+    }
+
     pub(super) fn forget(&mut self) {
-        self.seen.clear();
+        self.known.fill(None);
     }
 }
