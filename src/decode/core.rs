@@ -139,6 +139,7 @@ impl Core {
         }
     }
 
+    #[inline]
     pub(super) fn get(field: Option<FieldRef>, words: &[u64]) -> u64 {
         field.map_or(0, |f| f.uint(words))
     }

@@ -178,13 +178,13 @@ impl Decoder {
     /// The current statement that a row shows, unconfirmed.
     pub fn shown_sql(&self, words: &[u64]) -> Option<ShownSql> {
         let f = &self.core.fields;
-        shown_sql([f.sql_address, f.sql_hash, f.sql_high], words)
+        shown_sql([&f.sql_address, &f.sql_hash, &f.sql_high], words)
     }
 
     /// The previous statement that a row shows, unconfirmed; `None` too when
     /// [`super::needs::PREVIOUS_SQL_NEEDS`] were not read.
     pub fn shown_previous_sql(&self, words: &[u64]) -> Option<ShownSql> {
-        shown_sql(self.core.fields.previous_sql, words)
+        shown_sql(self.core.fields.previous_sql.each_ref(), words)
     }
 
     /// Row `i` of a frame, judged: its SQL_ID confirmed or refused, impossible values noticed.
@@ -310,7 +310,7 @@ impl Decoder {
             return Ok(None);
         };
         let f = &self.core.fields;
-        let claimed = match (f.handle_high, f.handle_low) {
+        let claimed = match (&f.handle_high, &f.handle_low) {
             (Some(high), Some(low)) => Some(high.uint(words) << 32 | low.uint(words)),
             _ => None,
         };
@@ -326,11 +326,12 @@ impl Decoder {
     }
 }
 
-fn shown_sql(fields: [Option<FieldRef>; 3], words: &[u64]) -> Option<ShownSql> {
+#[inline]
+fn shown_sql(fields: [&Option<FieldRef>; 3], words: &[u64]) -> Option<ShownSql> {
     let [address, hash, high] = fields;
-    let handle = TargetAddr(address?.uint(words));
-    let hash = hash?.uint(words) as u32;
-    let id = high.map(|h| h.uint(words) << 32 | u64::from(hash));
+    let handle = TargetAddr(address.as_ref()?.uint(words));
+    let hash = hash.as_ref()?.uint(words) as u32;
+    let id = high.as_ref().map(|h| h.uint(words) << 32 | u64::from(hash));
     (!handle.is_null() && hash != 0).then_some(ShownSql { handle, hash, id })
 }
 

@@ -86,13 +86,13 @@ impl Column {
     }
 
     /// Adds a block of rows of the decoder.
-    pub(super) fn append(&mut self, decoder: &Decoder, rows: &[Row<'_>]) {
+    pub(super) fn append(&mut self, decoder: &Decoder, rows: &[Row<'_>], shared: &mut Shared) {
         let basis = (&self.basis, self.place);
         let valid = match &mut self.values {
             Values::U32(out) => numbers(basis, decoder, rows, out),
             Values::U64(out) => numbers(basis, decoder, rows, out),
             Values::I64(out) => numbers(basis, decoder, rows, out),
-            Values::Bool(out) => bools(basis, decoder, rows, out),
+            Values::Bool(out) => bools(basis, decoder, rows, out, shared),
             Values::Time(out, known) => times(basis, decoder, rows, out, known),
             Values::Text(texts, memory) => {
                 texts_of(self.place, &self.basis, decoder, rows, texts, memory)
@@ -245,6 +245,7 @@ fn bools(
     decoder: &Decoder,
     rows: &[Row<'_>],
     out: &mut BooleanBufferBuilder,
+    shared: &mut Shared,
 ) -> u64 {
     let (mut set, mut valid) = (0u64, 0u64);
     let mut each = |value: &dyn Fn(&Row<'_>) -> Option<bool>| {
@@ -256,7 +257,14 @@ fn bools(
     };
     match *basis {
         Basis::Nothing => {}
-        Basis::Bit(field, bit) => bits(rows, field, bit, &mut set, &mut valid),
+        Basis::Bit(field, bit) => {
+            let (numbers, there) = shared.numbers(rows, field);
+            valid = there;
+            for (i, n) in numbers.iter().enumerate() {
+                set |= (n >> bit & 1) << i;
+            }
+            set &= there;
+        }
         Basis::Active => each(&|r| Some(decoder.is_active(r))),
         _ => each(&|r| match decoder.value(place, r) {
             Value::Bool(value) => Some(value),
@@ -267,11 +275,34 @@ fn bools(
     valid
 }
 
-fn bits(rows: &[Row<'_>], field: FieldRef, bit: u32, set: &mut u64, valid: &mut u64) {
-    for (i, row) in rows.iter().enumerate() {
-        let there = u64::from(!field.is_faulted(row.words));
-        *valid |= there << i;
-        *set |= (field.uint(row.words) >> bit & there) << i;
+/// What columns that stand side by side share: the numbers of one field in a block.
+pub(super) struct Shared {
+    field: Option<FieldRef>,
+    numbers: [u64; BLOCK],
+    there: u64,
+}
+
+impl Shared {
+    /// Nothing yet; one for each block.
+    pub(super) fn new() -> Shared {
+        Shared {
+            field: None,
+            numbers: [0; BLOCK],
+            there: 0,
+        }
+    }
+
+    /// A field's numbers, and the bits of the rows in which it is there.
+    fn numbers(&mut self, rows: &[Row<'_>], field: FieldRef) -> (&[u64], u64) {
+        if self.field != Some(field) {
+            self.field = Some(field);
+            self.there = 0;
+            for (i, (n, row)) in self.numbers.iter_mut().zip(rows).enumerate() {
+                *n = field.uint(row.words);
+                self.there |= u64::from(!field.is_faulted(row.words)) << i;
+            }
+        }
+        (&self.numbers[..rows.len().min(BLOCK)], self.there)
     }
 }
 

@@ -26,7 +26,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use self::column::{BLOCK, Column as Collected, taken};
+use self::column::{BLOCK, Column as Collected, Shared, taken};
 use self::events::EventRows;
 use self::keyed::KeyedRows;
 use self::ticks::{TickRow, tick_batch};
@@ -170,8 +170,9 @@ impl SampleRows {
             let block = first..frame.len().min(first + BLOCK);
             let rows: Vec<Row<'_>> = block.map(|i| decoder.row(frame, i)).collect();
             self.sides.note(decoder, &rows, time_us);
+            let mut shared = Shared::new();
             for column in &mut self.columns {
-                column.append(decoder, &rows);
+                column.append(decoder, &rows, &mut shared);
             }
         }
         self.ticks.push(TickRow::of(frame));
