@@ -220,12 +220,12 @@ impl Builder<'_> {
             // the destination is fixed below, when all spans have their final length
             self.plan.fields.insert(
                 *need,
-                FieldRef {
-                    byte: (offset - merged.offset) as u32,
-                    size: field.size as u32,
-                    stored: field.stored,
-                    chase: None,
-                },
+                FieldRef::new(
+                    (offset - merged.offset) as u32,
+                    field.size as u32,
+                    field.stored,
+                    None,
+                ),
             );
         }
         for span in &mut spans {
@@ -244,7 +244,7 @@ impl Builder<'_> {
                     dst: 0,
                 });
             if let Some(field) = self.plan.fields.get_mut(need) {
-                field.byte = span.dst * 8 + (offset - span.offset) as u32;
+                *field = field.moved_to(span.dst * 8 + (offset - span.offset) as u32);
             }
         }
         spans
@@ -270,12 +270,7 @@ impl Builder<'_> {
                 let dst = self.plan.chases[chase as usize].dst;
                 self.plan.fields.insert(
                     *need,
-                    FieldRef {
-                        byte: dst * 8,
-                        size: bytes,
-                        stored: Stored::TextPtr,
-                        chase: Some(chase),
-                    },
+                    FieldRef::new(dst * 8, bytes, Stored::TextPtr, Some(chase)),
                 );
             }
         }
@@ -356,12 +351,12 @@ impl Builder<'_> {
         for (offset, field, need) in found {
             self.plan.fields.insert(
                 need,
-                FieldRef {
-                    byte: dst * 8 + (offset - first) as u32,
-                    size: field.size as u32,
-                    stored: field.stored,
-                    chase: Some(number),
-                },
+                FieldRef::new(
+                    dst * 8 + (offset - first) as u32,
+                    field.size as u32,
+                    field.stored,
+                    Some(number),
+                ),
             );
         }
     }
