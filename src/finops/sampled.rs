@@ -64,6 +64,8 @@ pub struct Sampled {
     pub filled: Vec<(Session, Delta)>,
     /// Times without samples of the recorder.
     pub gaps: Vec<Gap>,
+    /// Imported samples that fill nothing: without SESSION_SERIAL# nobody knows whether their session was read.
+    pub unknown: u64,
 }
 
 /// SID and SERIAL#.
@@ -74,6 +76,8 @@ struct Sample {
     time_us: i64,
     weight_us: u64,
     id: Id,
+    /// Whether SERIAL# is known.
+    has_serial: bool,
     on_cpu: bool,
     imported: bool,
     user_id: Option<u64>,
@@ -111,6 +115,10 @@ pub fn sampled(
             let tags = sessions.tags(&batch)?;
             each_active(&batch, &mut |row, sample| {
                 let tag = tags[row];
+                if sample.imported && !sample.has_serial {
+                    found.unknown += 1;
+                    return;
+                }
                 if sample.imported {
                     if read
                         .get(&sample.id)
@@ -194,6 +202,7 @@ fn each_active(
             time_us: at.value(row),
             weight_us: weight.get(row),
             id: (sid.get(row) as u32, serial.get(row) as u32),
+            has_serial: serial.get_valid(row).is_some(),
             on_cpu: states[row].as_deref() == Some("ON CPU"),
             imported: sources[row].as_deref() != Some(OWN),
             user_id: user.as_ref().and_then(|user| user.get_valid(row)),
