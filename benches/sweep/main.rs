@@ -3,6 +3,7 @@
 //!
 //! Without arguments: criterion. `-- --json`: one JSON object of ratios, of floor and sweep measured
 //! in turn. `-- --count CASE N`: that case's work N times, for tools that count instructions.
+//! `-- --store [DIR [ROWS]]`: one JSON object of what decoding and writing a recording takes.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 #![allow(unsafe_code)] // makes and fills the segments, and reads them as barely as can be
 
@@ -10,9 +11,11 @@ mod cases;
 mod floor;
 mod ratios;
 mod segment;
+mod store;
 
 use std::hint::black_box;
 
+use cases::Shape;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use segment::Pages;
 
@@ -33,10 +36,12 @@ fn sweeps(c: &mut Criterion) {
 }
 
 fn decoding(c: &mut Criterion) {
-    let mut case = cases::Decode::new(1_000);
     let mut group = c.benchmark_group("decode");
-    group.throughput(Throughput::Elements(case.rows()));
-    group.bench_function("to Arrow", |b| b.iter(|| black_box(case.batch())));
+    for (name, shape) in [("to Arrow", Shape::Wide), ("narrow", Shape::Narrow)] {
+        let mut case = cases::Decode::new(1_000, shape, true);
+        group.throughput(Throughput::Elements(case.frame_rows()));
+        group.bench_function(name, |b| b.iter(|| black_box(case.batch())));
+    }
     group.finish();
 }
 
@@ -47,6 +52,11 @@ fn main() {
         Some("--count") => {
             let name = args.next().unwrap();
             cases::count(&name, args.next().unwrap().parse().unwrap());
+        }
+        Some("--store") => {
+            let dir = args.next().unwrap_or("/dev/shm".into());
+            let rows = args.next().map_or(2_000_000, |n| n.parse().unwrap());
+            println!("{}", store::measure(dir.as_ref(), rows));
         }
         _ => {
             let mut criterion = Criterion::default().configure_from_args();

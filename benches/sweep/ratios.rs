@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::cases::{Case, Decode};
+use super::cases::{Case, Decode, Shape};
 use super::floor::Floor;
 use super::segment::Pages;
 
@@ -128,7 +128,7 @@ fn quiet(mut values: Vec<f64>) -> f64 {
 
 /// Rows a second from raw words to an Arrow batch.
 fn decode() -> f64 {
-    let mut case = Decode::new(1_000);
-    let rows = case.rows() as f64;
+    let mut case = Decode::new(1_000, Shape::Wide, true);
+    let rows = case.frame_rows() as f64;
     rows / quiet((0..200).map(|_| timed(|| case.batch())).collect()) * 1e6
 }

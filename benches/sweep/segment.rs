@@ -186,6 +186,60 @@ impl Segment {
         }
         active
     }
+
+    /// The next tick: every row is in another wait; of a tenth the statement is another, of a
+    /// thirtieth the transaction, of a hundredth the module.
+    pub fn next_tick(&mut self, blueprint: &Blueprint, tick: u64) {
+        let ksuse = blueprint.strukt("ksuse").unwrap();
+        let at = |name: &str| ksuse.field(name).unwrap().offset;
+        let rows: Vec<u64> = self.rows.iter().map(|a| a.0 - BASE).collect();
+        let cursors = rows[rows.len() - 1] + STRIDE + GAP;
+        let behind = cursors + CURSORS * CURSOR_BYTES;
+        for (slot, row) in (0..self.slots).zip(rows) {
+            let put = |s: &mut Segment, name: &str, value: u64, size| {
+                s.put(row + at(name), value, size);
+            };
+            let random = (slot * 1_000_003 + tick).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
+            put(self, "KSUSESEQ", 9 + tick, 2);
+            put(self, "KSUSEOPC", 2 + random % 40, 2);
+            put(
+                self,
+                "KSUSETIM",
+                if random.is_multiple_of(2) {
+                    0
+                } else {
+                    random % 9_000
+                },
+                4,
+            );
+            put(self, "KSUSEP1", random, 8);
+            put(self, "KSUSEP2", random % 4_096, 8);
+            put(self, "KSUSEP3", random % 16, 8);
+            if random.is_multiple_of(10) {
+                let cursor = cursors + random / 10 % CURSORS * CURSOR_BYTES;
+                let id = cursor.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                put(self, "KSUSESQL", BASE + cursor, 8);
+                put(self, "KSUSESQH", id & 0xFFFF_FFFF, 4);
+                put(self, "sql_id_high", id >> 32, 4);
+                put(self, "KSUSESEID", 1 << 24 | tick, 4);
+            }
+            let own = behind + slot * BEHIND_BYTES;
+            if random.is_multiple_of(30) {
+                let writes = random.is_multiple_of(60);
+                put(
+                    self,
+                    "KSUSETRN",
+                    if writes { BASE + own + 5_496 } else { 0 },
+                    8,
+                );
+            }
+            if random.is_multiple_of(100) {
+                let module = format!("ORDER STEP {:02}", tick % 20);
+                self.bytes(own + 5_896, module.as_bytes());
+                self.put(own + 5_896 + 64, module.len() as u64, 8);
+            }
+        }
+    }
 }
 
 impl Drop for Segment {

@@ -169,7 +169,7 @@ fn consume(
     let (mut batched, mut looked) = (Instant::now(), Instant::now());
     let mut gone = None;
     loop {
-        match sampler.frames.recv_timeout(WATCH_EVERY) {
+        match sampler.next_frame(WATCH_EVERY) {
             Ok(frame) => {
                 taking.take(&frame);
                 sampler.give_back(frame);

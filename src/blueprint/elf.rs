@@ -22,6 +22,7 @@ use goblin::elf::section_header::{
     SHF_ALLOC, SHF_EXECINSTR, SHT_NOTE, SHT_PROGBITS, section_header64,
 };
 
+use super::elf_pieces::Pieces;
 use super::error::ExtractError;
 
 /// Most bytes of notes that are looked at.
@@ -58,6 +59,7 @@ pub(super) struct Section {
 pub struct ExeReader {
     path: PathBuf,
     file: File,
+    pieces: Pieces,
     len: u64,
     machine: u16,
     loads: Vec<Load>,
@@ -87,6 +89,7 @@ impl ExeReader {
         let mut exe = ExeReader {
             path: path.to_owned(),
             file,
+            pieces: Pieces::default(),
             len: if meta.is_file() { meta.len() } else { 0 },
             machine: 0,
             loads: Vec::new(),
@@ -330,7 +333,13 @@ impl ExeReader {
 
     fn terminated_at(&self, address: u64, max: usize) -> Option<String> {
         let (offset, left) = self.locate(address)?;
-        let mut buf = vec![0; max.min(MAX_TEXT).min(usize::try_from(left).ok()?)];
+        let max = max.min(MAX_TEXT).min(usize::try_from(left).ok()?);
+        let read = |at: u64, buf: &mut [u8]| self.file.read_at(buf, at);
+        if let Some(text) = self.pieces.before_nul(offset, max, read) {
+            return String::from_utf8(text).ok();
+        }
+        // it goes on in the next piece, or isn't terminated
+        let mut buf = vec![0; max];
         self.read(offset, &mut buf).ok()?;
         let end = buf.iter().position(|&byte| byte == 0)?;
         buf.truncate(end);

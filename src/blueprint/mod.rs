@@ -21,6 +21,7 @@ pub mod csv;
 pub mod dictionaries;
 pub mod diff;
 pub mod elf;
+mod elf_pieces;
 pub mod error;
 pub mod facts;
 pub mod finding;

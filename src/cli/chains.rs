@@ -100,11 +100,7 @@ fn live(args: &ChainsArgs, options: ChainsOptions) -> Result<ChainTable, Failure
     let decoder = Decoder::new(&attachment.blueprint, &bound, &columns);
     let walker = Walker::new(bound, Select::Used).ok_or_else(|| attachment.lacks_gate())?;
     let mut looking = Looking {
-        rows: SampleRows::new(
-            decoder.columns(),
-            &attachment.name,
-            &attachment.blueprint.id,
-        ),
+        rows: SampleRows::new(&decoder, &attachment.name, &attachment.blueprint.id),
         chains: Chains::new(options),
         decoder,
         ticks: 0,

@@ -39,7 +39,9 @@ pub(super) struct Owned {
     serial: u64,
     /// Address of what owns the session: the process, or something of its.
     nearest: u64,
-    owner: Owner,
+    pub(super) owner: Owner,
+    /// SERVER by the process.
+    pub(super) server: Option<&'static str>,
 }
 
 /// A wait that is being watched.
@@ -80,9 +82,9 @@ impl Context {
         self
     }
 
-    pub(super) fn owner(&self, slot: u32, serial: u64, nearest: u64) -> Option<&Owner> {
+    pub(super) fn owned(&self, slot: u32, serial: u64, nearest: u64) -> Option<&Owned> {
         let known = self.owners.get(slot as usize)?.as_ref()?;
-        (known.serial == serial && known.nearest == nearest).then_some(&known.owner)
+        (known.serial == serial && known.nearest == nearest).then_some(known)
     }
 
     pub(super) fn set_owner(&mut self, slot: u32, serial: u64, nearest: u64, owner: Owner) {
@@ -93,6 +95,7 @@ impl Context {
         self.owners[slot] = Some(Owned {
             serial,
             nearest,
+            server: owner.server(),
             owner,
         });
     }
@@ -206,14 +209,11 @@ mod tests {
             program: None,
         };
         context.set_owner(3, 7, 0x6800, owner.clone());
-        assert_eq!(context.owner(3, 7, 0x6800), Some(&owner));
-        assert_eq!(context.owner(3, 8, 0x6800), None, "the slot's next session");
-        assert_eq!(
-            context.owner(3, 7, 0x6900),
-            None,
-            "moved to another process"
-        );
-        assert_eq!(context.owner(4, 7, 0x6800), None);
+        let known = |serial, nearest| context.owned(3, serial, nearest).map(|o| &o.owner);
+        assert_eq!(known(7, 0x6800), Some(&owner));
+        assert_eq!(known(8, 0x6800), None, "the slot's next session");
+        assert_eq!(known(7, 0x6900), None, "moved to another process");
+        assert!(context.owned(4, 7, 0x6800).is_none());
     }
 
     #[test]

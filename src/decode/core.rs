@@ -32,8 +32,12 @@ pub struct Core {
     /// What the caller knows of rows beyond their words.
     pub(super) context: Context,
     pub(super) fields: CoreFields,
+    /// Whether each event is idle, by EVENT#.
+    idle: Box<[bool]>,
     /// SQL_IDs that a handle or a text has proven; see [`Core::confirm`].
-    pub(super) confirmed: HashSet<u64>,
+    confirmed: HashSet<u64>,
+    /// Some of them, at places that follow from their bits: most rows show one of these. 0: none.
+    recent: Box<[u64; RECENT]>,
     /// Whether the row's own words for the current, the previous SQL_ID passed their test at attach.
     pub(super) trusted: (bool, bool),
 }
@@ -114,7 +118,9 @@ impl Core {
         let fields = CoreFields::new(bound);
         let bits = blueprint.rule_u64("blocker_bits");
         Core {
+            idle: bound.events.idle_mask(),
             confirmed: HashSet::new(),
+            recent: Box::new([0; RECENT]),
             trusted: (trusted("sql_id_high"), trusted("prev_sql_id_high")),
             charset: Charset::named(blueprint.charset.as_deref()),
             zone: bound.accepted.moment.zone.clone(),
@@ -133,6 +139,7 @@ impl Core {
         }
     }
 
+    #[inline]
     pub(super) fn get(field: Option<FieldRef>, words: &[u64]) -> u64 {
         field.map_or(0, |f| f.uint(words))
     }
@@ -152,7 +159,7 @@ impl Core {
     }
 
     /// What can't be true of a row.
-    pub(super) fn judge(&self, words: &[u64], slot: u32) -> Quality {
+    pub(super) fn judge(&self, words: &[u64], slot: u32, waiting: bool) -> Quality {
         let f = &self.fields;
         let mut quality = Quality::CLEAN;
         let wrong_slot = f
@@ -165,7 +172,7 @@ impl Core {
             quality = quality.with(Quality::IMPLAUSIBLE);
         }
         let background = self.kind(words) & 16 != 0;
-        if background && !self.waiting(words) && Self::get(f.idle, words) & 1 == 0 {
+        if background && !waiting && Self::get(f.idle, words) & 1 == 0 {
             quality = quality.with(Quality::CPU_UNSURE);
         }
         quality
@@ -173,27 +180,45 @@ impl Core {
 
     /// In a call and not waiting, or waiting for an event that isn't idle. Background processes
     /// have no call bit between actions: not waiting counts (and is flagged `cpu_unsure`).
-    pub(super) fn is_active(&self, words: &[u64]) -> bool {
-        if self.waiting(words) {
-            let class = self.event(words).and_then(|e| self.events.class_of(e));
-            class.is_none_or(|c| c.name != "Idle")
+    pub(super) fn is_active(&self, r: &Row<'_>) -> bool {
+        if r.waiting {
+            let event = Self::get(self.fields.event, r.words) as usize;
+            !self.idle.get(event).copied().unwrap_or(false)
         } else {
-            Self::get(self.fields.idle, words) & 1 != 0 || self.kind(words) & 16 != 0
+            Self::get(self.fields.idle, r.words) & 1 != 0 || self.kind(r.words) & 16 != 0
         }
+    }
+
+    /// Whether it executes PL/SQL, by its time-model bits.
+    pub(super) fn in_plsql(&self, words: &[u64]) -> bool {
+        Self::get(self.fields.model, words) & (1 << 11) != 0
     }
 }
 
 /// SQL_IDs remembered as proven; a recording goes on for months.
 const MAX_CONFIRMED: usize = 1 << 18;
+/// Of these, so many are found without looking them up.
+const RECENT: usize = 1 << 10;
 
 impl Core {
     /// Remembers a proven SQL_ID. When there are too many all are forgotten: those that are still
     /// shown are proven again by their handles.
     pub(super) fn confirm(&mut self, sql_id: u64) {
+        // 64-bit Fibonacci hashing
+        let place = (sql_id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54) as usize % RECENT;
+        if self.recent[place] == sql_id {
+            return;
+        }
         if self.confirmed.len() >= MAX_CONFIRMED {
             self.confirmed.clear();
+            self.recent.fill(0);
         }
         self.confirmed.insert(sql_id);
+        self.recent[place] = sql_id;
+    }
+
+    pub(super) fn is_confirmed(&self, sql_id: u64) -> bool {
+        self.confirmed.contains(&sql_id)
     }
 
     /// What a special column lacks on this instance.
@@ -258,15 +283,10 @@ impl Core {
             ),
             Special::InVSession => Value::Bool(self.kind(words) & 1 != 0),
             Special::Sniped => Value::Bool(Self::get(self.fields.idle, words) & 2 != 0),
-            Special::IsActive => Value::Bool(self.is_active(words)),
-            Special::SessionState => Value::Text(
-                if self.waiting(words) {
-                    "WAITING"
-                } else {
-                    "ON CPU"
-                }
-                .into(),
-            ),
+            Special::IsActive => Value::Bool(self.is_active(r)),
+            Special::SessionState => {
+                Value::Text(if r.waiting { "WAITING" } else { "ON CPU" }.into())
+            }
             Special::State | Special::WaitTime if self.kslwt => self.kslwt_state(words, special),
             Special::State | Special::WaitTime => self.wait_state(words, special),
             Special::SecondsInWait if self.kslwt => Value::Uint(self.kslwt_seconds(words)),
@@ -317,7 +337,7 @@ impl Core {
                 names if names.is_empty() => Value::Null,
                 names => Value::Text(names.into()),
             },
-            _ => self.event_part(special, words),
+            _ => self.event_part(special, r),
         }
     }
 
@@ -400,15 +420,15 @@ impl Core {
         }
     }
 
-    fn event_part<'a>(&'a self, special: Special, words: &[u64]) -> Value<'a> {
+    fn event_part<'a>(&'a self, special: Special, r: &Row<'a>) -> Value<'a> {
         let now = matches!(
             special,
             Special::EventNow | Special::WaitClassNow | Special::WaitClassIdNow
         );
-        if now && !self.waiting(words) {
+        if now && !r.waiting {
             return Value::Null;
         }
-        let Some(event) = self.event(words) else {
+        let Some(event) = self.event(r.words) else {
             return Value::Absent;
         };
         let text = |t: &'a str| match t {

@@ -4,17 +4,19 @@
 //! reason why the column can't be had on this instance. Version rules are read from the blueprint
 //! when it is made.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
+use super::basis::{Basis, Key};
 use super::columns::{Column, Recipe};
 use super::context::{Context, Owner};
 use super::core::Core;
+use super::inputs::Inputs;
 use super::recipes::{Compiled, ProcessOf, compile};
 use super::value::Value;
 use crate::blueprint::Blueprint;
-use crate::blueprint::model::WaitClass;
+use crate::blueprint::model::{Stored, WaitClass};
 use crate::memory::TargetAddr;
-use crate::plan::{BoundPlan, Event, FieldRef};
+use crate::plan::{BoundPlan, Event, FieldRef, times};
 use crate::walk::{Frame, Quality};
 
 /// One row of a frame, on its way to values.
@@ -38,6 +40,8 @@ pub struct Row<'a> {
     pub server: Option<&'static str>,
     /// SID and serial number of the session that it works for, if it is a recursive one.
     pub serves: Option<(u32, u32)>,
+    /// Whether it waits, by the gate's own rule.
+    pub waiting: bool,
     /// For how long its wait has been watched, in microseconds.
     pub observed_us: Option<u64>,
 }
@@ -59,6 +63,8 @@ pub struct Decoder {
     columns: Vec<(&'static Column, Result<Compiled, String>)>,
     /// Fields that each column reads.
     fields: Vec<Vec<FieldRef>>,
+    /// What each column follows from.
+    bases: Vec<Basis>,
     process: ProcessOf,
     addrs: Vec<TargetAddr>,
 }
@@ -77,7 +83,7 @@ impl Decoder {
         context: Context,
     ) -> Decoder {
         let core = Core::new(blueprint, bound, context);
-        let compiled = columns
+        let compiled: Vec<(&'static Column, Result<Compiled, String>)> = columns
             .iter()
             .map(|c| {
                 (
@@ -86,7 +92,12 @@ impl Decoder {
                 )
             })
             .collect();
+        let basis = |(column, op): &(&'static Column, Result<Compiled, String>)| match op {
+            Ok(compiled) => Basis::of(column, compiled.second, bound, &core),
+            Err(_) => Basis::Nothing,
+        };
         Decoder {
+            bases: compiled.iter().map(basis).collect(),
             core,
             columns: compiled,
             fields: columns
@@ -127,7 +138,7 @@ impl Decoder {
     /// What owns a row's session, if the caller has yet to say which process that is.
     pub fn unknown_owner(&self, words: &[u64], slot: u32) -> Option<TargetAddr> {
         let owner = self.process.nearest(words).filter(|o| *o != 0)?;
-        let known = self.core.context.owner(slot, self.serial(words), owner);
+        let known = self.core.context.owned(slot, self.serial(words), owner);
         known.is_none().then_some(TargetAddr(owner))
     }
 
@@ -167,13 +178,13 @@ impl Decoder {
     /// The current statement that a row shows, unconfirmed.
     pub fn shown_sql(&self, words: &[u64]) -> Option<ShownSql> {
         let f = &self.core.fields;
-        shown_sql([f.sql_address, f.sql_hash, f.sql_high], words)
+        shown_sql([&f.sql_address, &f.sql_hash, &f.sql_high], words)
     }
 
     /// The previous statement that a row shows, unconfirmed; `None` too when
     /// [`super::needs::PREVIOUS_SQL_NEEDS`] were not read.
     pub fn shown_previous_sql(&self, words: &[u64]) -> Option<ShownSql> {
-        shown_sql(self.core.fields.previous_sql, words)
+        shown_sql(self.core.fields.previous_sql.each_ref(), words)
     }
 
     /// Row `i` of a frame, judged: its SQL_ID confirmed or refused, impossible values noticed.
@@ -190,12 +201,12 @@ impl Decoder {
         };
         let serial = self.serial(words);
         let nearest = self.process.nearest(words);
-        let wait =
-            (self.core.waiting(words)).then(|| (serial, Core::get(self.core.fields.seq, words)));
+        let waiting = self.core.waiting(words);
+        let wait = waiting.then(|| (serial, Core::get(self.core.fields.seq, words)));
         let now_ns = frame.mono_ns + u64::from(frame.off_ns[i]);
         let observed_us = self.core.context.watch(slot, wait, now_ns);
         let context = &self.core.context;
-        let owner = nearest.and_then(|o| context.owner(slot, serial, o));
+        let owned = nearest.and_then(|o| context.owned(slot, serial, o));
         Row {
             words,
             slot,
@@ -204,15 +215,16 @@ impl Decoder {
                 .get(slot as usize)
                 .copied()
                 .unwrap_or(TargetAddr::NULL),
-            quality: quality.with(self.core.judge(words, slot)),
+            quality: quality.with(self.core.judge(words, slot, waiting)),
             wall_ns: frame.wall_ns + i64::from(frame.off_ns[i]),
             sql_id,
-            os_pid: owner.and_then(|o| o.os_pid),
+            os_pid: owned.and_then(|o| o.owner.os_pid),
             server: match nearest {
                 Some(0) => Some("NONE"),
-                _ => owner.and_then(Owner::server),
+                _ => owned.and_then(|o| o.server),
             },
             serves: context.serves.as_ref().and_then(|s| s.get(&slot).copied()),
+            waiting,
             observed_us,
         }
     }
@@ -233,21 +245,49 @@ impl Decoder {
         }
     }
 
-    /// The words of a row, and of each the bits, that the columns at these places are made of: rows
-    /// that agree in them, in slot, `sql_id` and `os_pid` show the same values.
-    pub fn inputs(&self, places: &[usize]) -> Vec<(usize, u64)> {
-        let mut masks: BTreeMap<usize, u64> = BTreeMap::new();
+    /// What the values of column `c` follow from.
+    pub fn basis(&self, c: usize) -> &Basis {
+        self.bases.get(c).unwrap_or(&Basis::Nothing)
+    }
+
+    /// The number of a row from which the values of a column alone follow.
+    #[inline]
+    pub fn key(&self, key: Key, row: &Row<'_>) -> u64 {
+        key.of(&self.core, row)
+    }
+
+    /// Whether a row's session counts as active.
+    #[inline]
+    pub fn is_active(&self, row: &Row<'_>) -> bool {
+        self.core.is_active(row)
+    }
+
+    /// Whether a row's session executes PL/SQL.
+    #[inline]
+    pub fn in_plsql(&self, words: &[u64]) -> bool {
+        self.core.in_plsql(words)
+    }
+
+    /// A 4-byte time, whether it can be one of a session's or not; see [`times::is_between`].
+    pub fn time4(&self, value: u32, form: Stored) -> Option<i64> {
+        times::seconds(value, form, &self.core.zone)
+    }
+
+    /// A 7-byte DATE, its first byte the lowest of the number.
+    pub fn date7(&self, bytes: u64) -> Option<i64> {
+        times::date7(&bytes.to_le_bytes()[..7], &self.core.zone)
+    }
+
+    /// The field of LOGON_TIME, if it is read.
+    pub fn logon_field(&self) -> Option<FieldRef> {
+        self.core.fields.logon
+    }
+
+    /// What of a row's words the columns at these places are made of: rows that agree in it, in
+    /// slot, `sql_id` and `os_pid` show the same values.
+    pub fn inputs(&self, places: &[usize]) -> Inputs {
         let fields = places.iter().filter_map(|place| self.fields.get(*place));
-        for field in fields.flatten() {
-            for byte in field.byte..field.byte.saturating_add(field.size) {
-                *masks.entry((byte / 8) as usize).or_default() |= 0xFF << (byte % 8 * 8);
-            }
-            if let Some(chase) = field.chase {
-                // the first word says which chases faulted
-                *masks.entry(0).or_default() |= 1 << (chase % 64);
-            }
-        }
-        masks.into_iter().collect()
+        Inputs::of(fields.flatten().copied())
     }
 
     /// A row's EVENT#, if it is read.
@@ -270,7 +310,7 @@ impl Decoder {
             return Ok(None);
         };
         let f = &self.core.fields;
-        let claimed = match (f.handle_high, f.handle_low) {
+        let claimed = match (&f.handle_high, &f.handle_low) {
             (Some(high), Some(low)) => Some(high.uint(words) << 32 | low.uint(words)),
             _ => None,
         };
@@ -278,7 +318,7 @@ impl Decoder {
             self.core.confirm(id);
             return Ok(Some(id));
         }
-        let known = self.core.confirmed.contains(&id);
+        let known = self.core.is_confirmed(id);
         if known || (claimed.is_none() && self.core.trusted.0) {
             return Ok(Some(id));
         }
@@ -286,11 +326,12 @@ impl Decoder {
     }
 }
 
-fn shown_sql(fields: [Option<FieldRef>; 3], words: &[u64]) -> Option<ShownSql> {
+#[inline]
+fn shown_sql(fields: [&Option<FieldRef>; 3], words: &[u64]) -> Option<ShownSql> {
     let [address, hash, high] = fields;
-    let handle = TargetAddr(address?.uint(words));
-    let hash = hash?.uint(words) as u32;
-    let id = high.map(|h| h.uint(words) << 32 | u64::from(hash));
+    let handle = TargetAddr(address.as_ref()?.uint(words));
+    let hash = hash.as_ref()?.uint(words) as u32;
+    let id = high.as_ref().map(|h| h.uint(words) << 32 | u64::from(hash));
     (!handle.is_null() && hash != 0).then_some(ShownSql { handle, hash, id })
 }
 

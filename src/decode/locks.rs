@@ -5,7 +5,7 @@
 //!
 //! Not for: following who waits for whom (that is `analyze::chains`). Callers: `decoder`.
 
-use super::recipes::{Op, faulted};
+use super::recipes::Op;
 use super::value::Value;
 use crate::plan::{FieldRef, Need, row, via};
 
@@ -25,7 +25,7 @@ pub(super) fn xid([taddr, session, usn, slot, sqn]: [FieldRef; 5]) -> Op {
         if transaction == 0 {
             return Value::Null;
         }
-        if faulted(session, r.words) || session.uint(r.words) != r.addr.0 {
+        if session.is_faulted(r.words) || session.uint(r.words) != r.addr.0 {
             return Value::Absent;
         }
         let part = |f: FieldRef, bits: u32| f.uint(r.words) & ((1 << bits) - 1);

@@ -111,12 +111,7 @@ mod tests {
     use crate::blueprint::model::Stored;
 
     fn field(byte: u32, size: u32) -> FieldRef {
-        FieldRef {
-            byte,
-            size,
-            stored: Stored::Uint,
-            chase: None,
-        }
+        FieldRef::new(byte, size, Stored::Uint, None)
     }
 
     #[test]

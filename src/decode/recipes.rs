@@ -21,13 +21,6 @@ pub(super) struct Compiled {
     pub(super) second: bool,
 }
 
-/// Whether the chase that fetched a field faulted in this row.
-pub(super) fn faulted(field: FieldRef, words: &[u64]) -> bool {
-    field
-        .chase
-        .is_some_and(|n| words.first().copied().unwrap_or(0) >> n & 1 != 0)
-}
-
 /// Where the process of a session is said.
 pub(super) struct ProcessOf {
     process: Option<FieldRef>,
@@ -56,7 +49,7 @@ impl ProcessOf {
             return Some(process.uint(words));
         }
         let (owner, above) = (self.owner?, self.above?);
-        if faulted(above, words) {
+        if above.is_faulted(words) {
             return None;
         }
         Some(match (owner.uint(words), above.uint(words)) {
@@ -159,13 +152,10 @@ fn op(recipe: &Recipe, bound: &BoundPlan, core: &Core) -> Result<Op, String> {
         }
         Recipe::UintInPlsql(n) => {
             let field = need(n)?;
-            Box::new(move |c, r| {
-                let in_plsql = Core::get(c.fields.model, r.words) & (1 << 11) != 0;
-                match field.uint(r.words) {
-                    0 => Value::Null,
-                    v if in_plsql => Value::Uint(v),
-                    _ => Value::Null,
-                }
+            Box::new(move |c, r| match field.uint(r.words) {
+                0 => Value::Null,
+                v if c.in_plsql(r.words) => Value::Uint(v),
+                _ => Value::Null,
             })
         }
         Recipe::ProcessAddress => {
@@ -188,7 +178,7 @@ fn op(recipe: &Recipe, bound: &BoundPlan, core: &Core) -> Result<Op, String> {
                 let id = high.uint(r.words) << 32 | low.uint(r.words);
                 if address.uint(r.words) == 0 {
                     Value::Null
-                } else if c.trusted.1 || c.confirmed.contains(&id) {
+                } else if c.trusted.1 || c.is_confirmed(id) {
                     Value::Text(handle::sql_id_text(id).into())
                 } else {
                     Value::Absent
@@ -208,7 +198,7 @@ fn op(recipe: &Recipe, bound: &BoundPlan, core: &Core) -> Result<Op, String> {
 
 fn number(field: FieldRef, make: impl Fn(u64) -> Value<'static> + Send + Sync + 'static) -> Op {
     Box::new(move |_, r| {
-        if faulted(field, r.words) {
+        if field.is_faulted(r.words) {
             return Value::Absent;
         }
         make(field.uint(r.words))
@@ -217,7 +207,7 @@ fn number(field: FieldRef, make: impl Fn(u64) -> Value<'static> + Send + Sync + 
 
 fn text(field: FieldRef) -> Op {
     Box::new(move |c, r| {
-        if faulted(field, r.words) {
+        if field.is_faulted(r.words) {
             return Value::Absent;
         }
         let mut bytes = [0u8; MAX_TEXT];
@@ -244,7 +234,7 @@ fn counted<'a>(
     words: &[u64],
     bytes: &'a mut [u8; MAX_TEXT],
 ) -> Option<&'a [u8]> {
-    if faulted(field, words) {
+    if field.is_faulted(words) {
         return None;
     }
     let n = field.bytes_to_nul(words, bytes);

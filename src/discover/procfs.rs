@@ -183,7 +183,8 @@ pub(super) fn variable(environ: &[u8], name: &str) -> Option<String> {
 
 /// The file's bytes, up to a cap.
 pub(super) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    // most files are shorter: one read, and one for the end, for each of thousands of processes
+    let mut bytes = Vec::with_capacity(4096);
     File::open(path)?
         .take(MAX_FILE_BYTES)
         .read_to_end(&mut bytes)?;

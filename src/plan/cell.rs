@@ -16,25 +16,61 @@ pub struct FieldRef {
     pub stored: Stored,
     /// Number of the chase that fetched them; `None`: part of the row itself.
     pub chase: Option<u8>,
+    /// The word of its first byte.
+    word: u32,
+    /// Bits of that word before it.
+    shift: u32,
+    /// Whether its number goes on in the next word.
+    straddles: bool,
+    /// The bits of its number.
+    mask: u64,
 }
 
 impl FieldRef {
+    /// A field at this place of a scratch row.
+    pub fn new(byte: u32, size: u32, stored: Stored, chase: Option<u8>) -> FieldRef {
+        let (shift, bits) = (byte % 8 * 8, size.min(8) * 8);
+        FieldRef {
+            byte,
+            size,
+            stored,
+            chase,
+            word: byte / 8,
+            shift,
+            straddles: shift + bits > 64,
+            mask: u64::MAX.checked_shr(64 - bits).unwrap_or(0),
+        }
+    }
+
+    /// The same field elsewhere in the scratch row.
+    #[must_use]
+    pub fn moved_to(self, byte: u32) -> FieldRef {
+        FieldRef::new(byte, self.size, self.stored, self.chase)
+    }
+
     /// The field as an unsigned integer; fields wider than 8 bytes give their first 8.
+    // rows are decoded by the million: what can be worked out beforehand is
     #[inline]
     pub fn uint(&self, row: &[u64]) -> u64 {
-        let (first, shift) = ((self.byte / 8) as usize, (self.byte % 8) * 8);
-        let low = row.get(first).copied().unwrap_or(0) >> shift;
-        let value = if shift == 0 {
-            low
-        } else {
-            // a field may straddle two words
-            low | row.get(first + 1).copied().unwrap_or(0) << (64 - shift)
-        };
-        match self.size {
-            0 => 0,
-            n if n >= 8 => value,
-            n => value & ((1u64 << (n * 8)) - 1),
+        let word = self.word as usize;
+        let mut value = row.get(word).copied().unwrap_or(0) >> (self.shift & 63);
+        if self.straddles {
+            value |= row.get(word + 1).copied().unwrap_or(0) << (64 - self.shift);
         }
+        value & self.mask
+    }
+
+    /// How far its number is shifted in its word, and the number's bits; `None` when it lies across two
+    /// words.
+    pub fn in_one_word(&self) -> Option<(u32, u64)> {
+        (!self.straddles).then_some((self.shift, self.mask))
+    }
+
+    /// Whether the chase that fetched the field faulted in this row: the first word says so.
+    #[inline]
+    pub fn is_faulted(&self, row: &[u64]) -> bool {
+        let faults = row.first().copied().unwrap_or(0);
+        self.chase.is_some_and(|chase| faults >> chase & 1 != 0)
     }
 
     /// The field as a signed integer, extended from its width.
@@ -79,12 +115,7 @@ mod tests {
     use super::*;
 
     fn field(byte: u32, size: u32) -> FieldRef {
-        FieldRef {
-            byte,
-            size,
-            stored: Stored::Uint,
-            chase: None,
-        }
+        FieldRef::new(byte, size, Stored::Uint, None)
     }
 
     #[test]
@@ -95,8 +126,13 @@ mod tests {
         assert_eq!(field(4, 4).uint(&row), 0x8877_6655);
         assert_eq!(field(0, 8).uint(&row), row[0]);
         assert_eq!(field(6, 4).uint(&row), 0x0099_8877, "straddles two words");
+        assert_eq!(field(6, 4).in_one_word(), None);
+        assert_eq!(field(2, 2).in_one_word(), Some((16, 0xFFFF)));
         assert_eq!(field(12, 4).int(&row), i64::from(0xFFEE_DDCCu32 as i32));
         assert_eq!(field(16, 8).uint(&row), 0, "past the end reads as zero");
+        assert_eq!(field(3, 0).uint(&row), 0);
+        assert_eq!(field(3, 0).int(&row), 0);
+        assert_eq!(field(0, 4).moved_to(6), field(6, 4));
     }
 
     #[test]

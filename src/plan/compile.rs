@@ -42,6 +42,16 @@ pub struct Chase {
     pub is_text: bool,
 }
 
+impl Chase {
+    /// Its words among those that a scratch row has from word `own` on.
+    #[inline]
+    pub fn words_of(self, own: usize, behind: &mut [u64]) -> &mut [u64] {
+        let dst = (self.dst as usize).saturating_sub(own);
+        let words = self.bytes.div_ceil(8) as usize;
+        behind.get_mut(dst..dst + words).unwrap_or_default()
+    }
+}
+
 /// What to read of each row. The scratch row's word 0 is the chase status: bit n set = chase n
 /// faulted.
 #[derive(Clone, Debug)]
@@ -210,12 +220,12 @@ impl Builder<'_> {
             // the destination is fixed below, when all spans have their final length
             self.plan.fields.insert(
                 *need,
-                FieldRef {
-                    byte: (offset - merged.offset) as u32,
-                    size: field.size as u32,
-                    stored: field.stored,
-                    chase: None,
-                },
+                FieldRef::new(
+                    (offset - merged.offset) as u32,
+                    field.size as u32,
+                    field.stored,
+                    None,
+                ),
             );
         }
         for span in &mut spans {
@@ -234,7 +244,7 @@ impl Builder<'_> {
                     dst: 0,
                 });
             if let Some(field) = self.plan.fields.get_mut(need) {
-                field.byte = span.dst * 8 + (offset - span.offset) as u32;
+                *field = field.moved_to(span.dst * 8 + (offset - span.offset) as u32);
             }
         }
         spans
@@ -260,12 +270,7 @@ impl Builder<'_> {
                 let dst = self.plan.chases[chase as usize].dst;
                 self.plan.fields.insert(
                     *need,
-                    FieldRef {
-                        byte: dst * 8,
-                        size: bytes,
-                        stored: Stored::TextPtr,
-                        chase: Some(chase),
-                    },
+                    FieldRef::new(dst * 8, bytes, Stored::TextPtr, Some(chase)),
                 );
             }
         }
@@ -346,12 +351,12 @@ impl Builder<'_> {
         for (offset, field, need) in found {
             self.plan.fields.insert(
                 need,
-                FieldRef {
-                    byte: dst * 8 + (offset - first) as u32,
-                    size: field.size as u32,
-                    stored: field.stored,
-                    chase: Some(number),
-                },
+                FieldRef::new(
+                    dst * 8 + (offset - first) as u32,
+                    field.size as u32,
+                    field.stored,
+                    Some(number),
+                ),
             );
         }
     }

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, StringArray,
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, NullBufferBuilder, RecordBatch,
+    StringArray,
 };
 use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 use arrow::error::ArrowError;
@@ -52,22 +53,41 @@ impl Dictionary {
         Ok(code)
     }
 
-    /// The column's values of all `batches`, coded by this dictionary.
+    /// The column's values of all `columns`, coded by this dictionary.
     fn encode(&mut self, columns: &[&ArrayRef]) -> Result<ArrayRef, ArrowError> {
-        let mut keys = Vec::with_capacity(columns.iter().map(|c| c.len()).sum());
+        let rows = columns.iter().map(|c| c.len()).sum();
+        let mut keys: Vec<i32> = Vec::with_capacity(rows);
+        let mut there = NullBufferBuilder::new(rows);
         for column in columns {
             let column = column.as_dictionary::<Int32Type>();
             let values = column.values().as_string::<i32>();
+            // by the column's own code ours, once a row has shown it
             let mut known: Vec<Option<i32>> = vec![None; values.len()];
-            for key in column.keys() {
-                let Some(key) = key.map(|key| key as usize).filter(|k| values.is_valid(*k)) else {
-                    keys.push(None);
-                    continue;
-                };
-                if known[key].is_none() {
-                    known[key] = Some(self.code(values.value(key))?);
+            let mut ours = |key: usize| match known[key] {
+                Some(code) => Ok(code),
+                None => {
+                    let code = self.code(values.value(key))?;
+                    known[key] = Some(code);
+                    Ok::<i32, ArrowError>(code)
                 }
-                keys.push(known[key]);
+            };
+            let own = column.keys().values().iter();
+            match column.logical_nulls().filter(|n| n.null_count() > 0) {
+                None => {
+                    for key in own {
+                        keys.push(ours(*key as usize)?);
+                    }
+                    there.append_n_non_nulls(column.len());
+                }
+                Some(nulls) => {
+                    for (row, key) in own.enumerate() {
+                        keys.push(match nulls.is_valid(row) {
+                            true => ours(*key as usize)?,
+                            false => 0,
+                        });
+                    }
+                    there.append_buffer(&nulls);
+                }
             }
         }
         let values = match &self.array {
@@ -77,8 +97,8 @@ impl Dictionary {
                 Arc::clone(self.array.insert(array))
             }
         };
-        let coded = DictionaryArray::try_new(Int32Array::from(keys), values)?;
-        Ok(Arc::new(coded))
+        let keys = Int32Array::try_new(keys.into(), there.finish())?;
+        Ok(Arc::new(DictionaryArray::try_new(keys, values)?))
     }
 }
 

@@ -120,9 +120,8 @@ impl Table {
         let mut start = 0;
         while start < times.len() {
             let hour_us = layout::hour_of(times[start]);
-            let same = times[start..]
-                .iter()
-                .take_while(|t| layout::hour_of(**t) == hour_us);
+            let hour = hour_us..hour_us.saturating_add(HOUR_US);
+            let same = times[start..].iter().take_while(|t| hour.contains(*t));
             let rows = same.count();
             self.pending.push(Chunk {
                 hour_us,

@@ -38,7 +38,7 @@ pub use owners::Owners;
 pub use pacer::{Jitter, Pacer};
 pub use processes::ProcessSnapshot;
 pub use recorder_events::{EventKind, RecorderEvent};
-pub use rows::{SampleRows, tick_schema};
+pub use rows::{BATCH_ROWS, SampleRows, tick_schema};
 pub use sampler::{Ended, RunStats, Sampler, SamplerOptions};
 pub use shown::{Named, Names, RowValues};
 pub use slots::Slots;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 
 use super::ThreadOptions;
 use super::pacer::{Jitter, monotonic_ns, sleep_until, wall_ns};
@@ -16,6 +16,12 @@ use crate::walk::{Frame, Walker};
 const LONGEST_SLEEP_NS: u64 = 100_000_000;
 /// The same where a burst may be asked for at any moment.
 const LONGEST_ARMED_SLEEP_NS: u64 = 10_000_000;
+
+/// At high rates frames gather for so long before they are taken, if the pool allows it: to be woken
+/// for each one costs both threads more than the frame.
+const GATHER: Duration = Duration::from_millis(50);
+/// The share of the pool that may gather.
+const GATHERED_SHARE: u32 = 4;
 
 /// How to sample.
 #[derive(Clone, Debug)]
@@ -83,6 +89,8 @@ pub struct Sampler {
     stop: Arc<AtomicBool>,
     burst: BurstControl,
     armed: Arc<AtomicBool>,
+    rate_hz: f64,
+    pool: u32,
     thread: JoinHandle<(RunStats, Ended)>,
 }
 
@@ -113,6 +121,7 @@ impl Sampler {
         }
         let stop = Arc::new(AtomicBool::new(false));
         let (burst, armed) = (BurstControl::default(), Arc::new(AtomicBool::new(false)));
+        let rate_hz = options.rate_hz;
         let signs = Signs {
             stop: stop.clone(),
             burst: burst.clone(),
@@ -138,6 +147,8 @@ impl Sampler {
             stop,
             burst,
             armed,
+            rate_hz,
+            pool: pool as u32,
             thread,
         })
     }
@@ -154,6 +165,25 @@ impl Sampler {
         self.stop.clone()
     }
 
+    /// The next frame, oldest first; waits for it for about `patience`. At high rates, once all are
+    /// taken, it first lets some gather, without being woken by each.
+    ///
+    /// # Errors
+    /// `Timeout`: none came. `Disconnected`: sampling has ended, and all frames are taken.
+    pub fn next_frame(&self, patience: Duration) -> Result<Frame, RecvTimeoutError> {
+        match self.frames.try_recv() {
+            Ok(frame) => return Ok(frame),
+            Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) => {}
+        }
+        let rate_hz = self.rate_hz.max(self.burst.fastest_hz());
+        let gather = gather(rate_hz, self.pool).min(patience);
+        if !gather.is_zero() {
+            std::thread::sleep(gather);
+        }
+        self.frames.recv_timeout(patience - gather)
+    }
+
     /// Gives a frame back to the pool.
     pub fn give_back(&self, frame: Frame) {
         let _ = self.free.try_send(frame);
@@ -163,6 +193,19 @@ impl Sampler {
     pub fn join(self) -> Option<(RunStats, Ended)> {
         drop(self.frames);
         self.thread.join().ok()
+    }
+}
+
+/// For how long frames may gather at a rate: not past a share of the pool, and not at all where only
+/// one would come meanwhile.
+fn gather(rate_hz: f64, pool: u32) -> Duration {
+    let frames = f64::from(pool / GATHERED_SHARE);
+    // as `Pacer` limits it
+    let rate_hz = rate_hz.clamp(0.001, 1e6);
+    let time = (frames / rate_hz).min(GATHER.as_secs_f64());
+    match time * rate_hz >= 2.0 {
+        true => Duration::from_secs_f64(time),
+        false => Duration::ZERO,
     }
 }
 
@@ -193,6 +236,8 @@ fn run(
         .duration
         .map(|d| line.start_ns() + d.as_nanos() as u64);
     let mut stats = RunStats::default();
+    // room for the whole pool, so that nothing is allocated later
+    let mut spare: Vec<Frame> = Vec::with_capacity(options.frames.max(2));
     let (mut missed, mut dropped) = (0u32, 0u32);
     let ended = loop {
         let due = line.next_due(monotonic_ns());
@@ -222,7 +267,9 @@ fn run(
                 break Ended::Stopped;
             }
         }
-        let Ok(mut frame) = free.try_recv() else {
+        // those used last first: while the consumer keeps up, the others' memory is never touched
+        spare.extend(free.try_iter());
+        let Some(mut frame) = spare.pop() else {
             stats.dropped += 1;
             dropped += 1;
             line.carry_tick();
@@ -271,5 +318,24 @@ fn wait(deadline_ns: u64, signs: &Signs) -> Waited {
             false => LONGEST_SLEEP_NS,
         };
         sleep_until(deadline_ns.min(now + step));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_gathers_leaves_most_of_the_pool_free() {
+        for rate_hz in [41.0, 100.0, 1000.0, 5000.0, 100_000.0] {
+            let time = gather(rate_hz, 64);
+            assert!(time <= GATHER, "{rate_hz} Hz");
+            let frames = time.as_secs_f64() * rate_hz;
+            assert!((2.0..=16.5).contains(&frames), "{rate_hz} Hz: {frames}");
+        }
+        for rate_hz in [f64::NAN, -1.0, 0.0, 0.001, 1.0, 10.0, 39.0] {
+            assert_eq!(gather(rate_hz, 64), Duration::ZERO, "{rate_hz} Hz");
+        }
+        assert_eq!(gather(1000.0, 2), Duration::ZERO, "a pool of two");
     }
 }

@@ -31,8 +31,8 @@ pub use self::stats::statistic_column;
 
 /// Batches that may wait for the writer; a reading that finds no room is left out.
 const WAITING: usize = 64;
-/// How soon the thread ends when it is told to.
-const STEP: Duration = Duration::from_millis(50);
+/// The longest wait, if there is nothing to read.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const HOUR_NS: i64 = 3_600_000_000_000;
 
 /// What of a process is recorded.
@@ -109,6 +109,7 @@ impl SlowTables {
     pub fn finish(&mut self) -> Vec<SlowBatch> {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             // one that died has sent what it could
             let _ = thread.join();
         }
@@ -166,7 +167,10 @@ fn run(readers: &mut [Reader], out: &Sender<SlowBatch>, stop: &AtomicBool) {
             // late readings are not made up
             reader.due = now + reader.every;
         }
-        std::thread::sleep(STEP);
+        // woken before that when it is told to end
+        let due = readers.iter().map(|r| r.due).min();
+        let wait = due.map(|due| due.saturating_duration_since(Instant::now()));
+        std::thread::park_timeout(wait.unwrap_or(LONGEST_WAIT));
     }
     // the end of what is counted
     readers.iter_mut().for_each(|reader| reader.read(out, true));

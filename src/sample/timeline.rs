@@ -11,7 +11,15 @@ use super::pacer::{Jitter, Pacer};
 
 /// Asks a running sampler for a burst; can be cloned and used from anywhere.
 #[derive(Clone, Debug, Default)]
-pub struct BurstControl(Arc<AtomicU64>);
+pub struct BurstControl(Arc<Wish>);
+
+#[derive(Debug, Default)]
+struct Wish {
+    /// Rate and length of the burst that is asked for; 0: none is.
+    asked: AtomicU64,
+    /// The fastest rate asked for so far.
+    fastest: AtomicU64,
+}
 
 /// Rates are handed over in thousandths of a hertz.
 const MILLI: f64 = 1000.0;
@@ -22,17 +30,23 @@ impl BurstControl {
     pub fn begin(&self, rate_hz: f64, duration: Duration) {
         let rate = (rate_hz * MILLI).round().clamp(1.0, f64::from(u32::MAX)) as u64;
         let millis = duration.as_millis().clamp(1, u128::from(u32::MAX)) as u64;
-        self.0.store(rate << 32 | millis, Ordering::Release);
+        self.0.fastest.fetch_max(rate, Ordering::Relaxed);
+        self.0.asked.store(rate << 32 | millis, Ordering::Release);
+    }
+
+    /// The fastest rate asked for so far, in Hz; 0: none was.
+    pub(super) fn fastest_hz(&self) -> f64 {
+        self.0.fastest.load(Ordering::Relaxed) as f64 / MILLI
     }
 
     /// Whether a burst was asked for and not taken up yet.
     pub(super) fn is_asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != 0
+        self.0.asked.load(Ordering::Relaxed) != 0
     }
 
     /// Takes the wish for a burst: rate in Hz and length in ns.
     fn take(&self) -> Option<(f64, u64)> {
-        let asked = self.0.swap(0, Ordering::Acquire);
+        let asked = self.0.asked.swap(0, Ordering::Acquire);
         let rate = (asked >> 32) as f64 / MILLI;
         (asked != 0).then_some((rate, (asked & u64::from(u32::MAX)) * 1_000_000))
     }

@@ -1,5 +1,6 @@
 //! The gate: which rows a caller wants, by the few fields that say so.
 
+use crate::memory::{FewWords, Proven};
 use crate::plan::{FieldRef, Need, Plan, row};
 
 /// The flag by which any state object says that it is in use.
@@ -72,26 +73,83 @@ impl GateFields {
     pub fn is_waiting(&self, words: &[u64]) -> bool {
         self.wait.int(words) == 0 && self.seq.uint(words) != 0
     }
+}
 
-    #[inline]
-    fn selects(&self, select: &Select, words: &[u64]) -> bool {
-        if !self.is_used(words) {
+/// The gate's fields by their place in [`GateFields::NEEDS`].
+const USED: usize = 0;
+const KIND: usize = 1;
+const STATUS: usize = 2;
+const EVENT: usize = 3;
+const WAIT: usize = 4;
+const SEQ: usize = 5;
+/// How many they are.
+pub(super) const FIELDS: usize = GateFields::NEEDS.len();
+
+impl Select {
+    /// What [`GateFields::is_used`] and [`GateFields::is_waiting`] say, and what is made of it; by the
+    /// values of the gate's fields.
+    #[inline(always)]
+    fn selects(&self, value: impl Fn(usize) -> u64) -> bool {
+        let kind = value(KIND);
+        if value(USED) & 1 == 0 || kind & 3 == 0 {
             return false;
         }
-        let Select::Active { idle } = select else {
+        let Select::Active { idle } = self else {
             return true;
         };
-        let kind = self.kind.uint(words);
         if kind & 1 == 0 {
             return true;
         }
-        if self.is_waiting(words) {
-            let event = self.event.uint(words) as usize;
+        if value(WAIT) == 0 && value(SEQ) != 0 {
+            let event = value(EVENT) as usize;
             !idle.get(event).copied().unwrap_or(false)
         } else {
             // background processes have no call bit between their actions
-            self.status.uint(words) & 1 != 0 || kind & 16 != 0
+            value(STATUS) & 1 != 0 || kind & 16 != 0
         }
+    }
+}
+
+/// The gate's fields where each lies in one word of a mapped row: no more than six reads a row.
+pub(super) struct QuickGate {
+    /// The word of each field.
+    words: FewWords<FIELDS>,
+    /// Where the field is in it.
+    shifts: [u32; FIELDS],
+    masks: [u64; FIELDS],
+    select: Select,
+}
+
+impl QuickGate {
+    /// `None` when a field lies across two words.
+    pub(super) fn of(plan: &Plan, select: &Select) -> Option<QuickGate> {
+        let mut offsets = [0; FIELDS];
+        let mut bits = [(0, 0); FIELDS];
+        for (i, need) in GateFields::NEEDS.into_iter().enumerate() {
+            let field = plan.field(need)?;
+            bits[i] = field.in_one_word()?;
+            offsets[i] = u32::try_from(plan.row_offset(field)? & !7).ok()?;
+        }
+        Some(QuickGate {
+            words: FewWords::new(offsets)?,
+            shifts: bits.map(|(shift, _)| shift),
+            masks: bits.map(|(_, mask)| mask),
+            select: select.clone(),
+        })
+    }
+
+    /// Asks for the row's lines of the gate.
+    #[inline(always)]
+    pub(super) fn ask_for(&self, row: Proven<'_>) {
+        row.prefetch_few(&self.words);
+    }
+
+    /// Whether a row is wanted; `None` when it ends before the gate does.
+    #[inline(always)]
+    pub(super) fn selects(&self, row: Proven<'_>) -> Option<bool> {
+        let words = row.few(&self.words)?;
+        let value = |i: usize| words[i] >> (self.shifts[i] & 63) & self.masks[i];
+        Some(self.select.selects(value))
     }
 }
 
@@ -99,17 +157,37 @@ impl GateFields {
 #[derive(Clone, Debug)]
 pub(super) enum Gate {
     /// Session rows, by these fields.
-    Sessions(GateFields, Select),
+    Sessions([FieldRef; FIELDS], Select),
     /// Rows of any state object: KSSPAFLG & 1.
     InUse(FieldRef),
 }
 
 impl Gate {
+    /// The gate of session rows, or `None` when the plan lacks its fields.
+    pub(super) fn of_sessions(plan: &Plan, select: Select) -> Option<Gate> {
+        let f = GateFields::of(plan)?;
+        let fields = [f.used, f.kind, f.status, f.event, f.wait, f.seq];
+        Some(Gate::Sessions(fields, select))
+    }
+
+    /// The gate of any state objects, or `None` when the plan lacks their flag.
+    pub(super) fn of_state_objects(plan: &Plan) -> Option<Gate> {
+        Some(Gate::InUse(plan.field(STATE_FLAG)?))
+    }
+
+    /// The same for mapped rows, where that can be done in a quicker way.
+    pub(super) fn quick(&self, plan: &Plan) -> Option<QuickGate> {
+        match self {
+            Gate::Sessions(_, select) => QuickGate::of(plan, select),
+            Gate::InUse(_) => None,
+        }
+    }
+
     /// Whether a row is wanted, by the words of the gate's fields.
-    #[inline]
+    #[inline(always)]
     pub(super) fn selects(&self, words: &[u64]) -> bool {
         match self {
-            Gate::Sessions(fields, select) => fields.selects(select, words),
+            Gate::Sessions(fields, select) => select.selects(|i| fields[i].uint(words)),
             Gate::InUse(flag) => flag.uint(words) & 1 != 0,
         }
     }

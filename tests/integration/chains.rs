@@ -102,7 +102,7 @@ impl Looker {
         let walker = Walker::new(bound, Select::Used).unwrap();
         Looker {
             frame: walker.frame(),
-            rows: SampleRows::new(decoder.columns(), "CHAIN", "test"),
+            rows: SampleRows::new(&decoder, "CHAIN", "test"),
             walker,
             decoder,
         }

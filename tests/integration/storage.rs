@@ -72,7 +72,7 @@ fn a_narrow_recording_reads_as_the_wide_one() {
     let (mut walker, mut of_wide) = taker(&attachment);
     let (_, mut of_narrow) = taker(&attachment);
     let mut frame = walker.frame();
-    let mut wide = SampleRows::new(of_wide.1.columns(), "NARROW", "test");
+    let mut wide = SampleRows::new(&of_wide.1, "NARROW", "test");
     let mut narrow = SampleRows::narrow(&of_narrow.1, "NARROW", "test");
     let dir = tempfile::tempdir().unwrap();
     let mut recorder = Recorder::create(dir.path(), meta()).unwrap();

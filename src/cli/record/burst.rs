@@ -122,7 +122,7 @@ impl Preceding {
         let id = &attachment.blueprint.id;
         Ok(Preceding {
             frame: walker.frame(),
-            rows: SampleRows::new(decoder.columns(), &attachment.name, id),
+            rows: SampleRows::new(&decoder, &attachment.name, id),
             walker,
             decoder,
             owners,

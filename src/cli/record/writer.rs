@@ -22,11 +22,9 @@ use crate::record::{Note, RecordError, RecordErrorKind, Recorder, RecorderOption
 use crate::sample::recorder_events::event_batch;
 use crate::sample::rows::statement_batch;
 use crate::sample::slow::{SlowBatch, SlowTables};
-use crate::sample::{ClockWatch, EventKind, Jitter, RecorderEvent, Sampler};
+use crate::sample::{BATCH_ROWS, ClockWatch, EventKind, Jitter, RecorderEvent, Sampler};
 use crate::walk::Frame;
 
-/// Rows collected before they become a batch.
-const BATCH_ROWS: usize = 8192;
 /// Time after which rows become a batch anyway.
 const BATCH_TIME: Duration = Duration::from_secs(1);
 /// How often files of past hours are looked for: of tables that get rows seldom.
@@ -158,7 +156,7 @@ impl<'a> Writer<'a> {
         let quiet = QUIET.max(Duration::from_secs_f64(3.0 / self.args.rate));
         let mut last_frame = Instant::now();
         loop {
-            match sampler.frames.recv_timeout(self.patience()) {
+            match sampler.next_frame(self.patience()) {
                 Ok(mut frame) => {
                     self.take(feed, &mut frame);
                     sampler.give_back(frame);

@@ -25,6 +25,9 @@ const COLUMNS: [(&str, Kind); 7] = [
     ("p3text", Kind::Text),
 ];
 
+/// EVENT#s whose last hour is remembered apart (23.5 has 2,289 events).
+const MAX_EVENTS: usize = 4096;
+
 /// The events sampled, being collected.
 pub(super) struct EventRows {
     pub(super) side: &'static Side,
@@ -32,6 +35,8 @@ pub(super) struct EventRows {
     times: Vec<i64>,
     builders: Vec<Builder>,
     written: Written,
+    /// The hour in which each event was given out last, by EVENT#.
+    hours: Vec<Option<i64>>,
 }
 
 impl EventRows {
@@ -47,6 +52,7 @@ impl EventRows {
             times: Vec::new(),
             builders: COLUMNS.map(|(_, kind)| Builder::new(kind)).into(),
             written: Written::default(),
+            hours: vec![None; MAX_EVENTS],
         })
     }
 
@@ -55,7 +61,14 @@ impl EventRows {
         let Some(number) = decoder.event_no(row.words) else {
             return;
         };
-        if !self.written.is_first(hour_of(time_us), number as i64) {
+        let hour = hour_of(time_us);
+        if let Some(last) = self.hours.get_mut(number as usize) {
+            if *last == Some(hour) {
+                return;
+            }
+            *last = Some(hour);
+        }
+        if !self.written.is_first(hour, number as i64) {
             return;
         }
         let text = |t: &str| match t {
@@ -90,6 +103,7 @@ impl EventRows {
     /// What was given out got lost.
     pub(super) fn lost(&mut self) {
         self.written.clear();
+        self.hours.fill(None);
     }
 }
 

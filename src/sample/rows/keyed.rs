@@ -5,6 +5,7 @@
 //!
 //! Callers: [`super`].
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
@@ -15,7 +16,10 @@ use sha2::{Digest, Sha256};
 use super::builder::{Builder, data_type, time_type, times};
 use super::written::{Written, hour_of};
 use crate::decode::columns::{Home, Side};
-use crate::decode::{Column, Decoder, Row, Value};
+use crate::decode::{Column, Decoder, Inputs, Row, Value};
+
+/// Contents whose keys are remembered.
+const MAX_KNOWN: usize = 1 << 14;
 
 /// Columns of `samples` that are part of a session's identity and so of `sessions` too.
 const IDENTITY: [&str; 2] = ["session_id", "session_serial_no"];
@@ -27,10 +31,12 @@ pub(super) struct KeyedRows {
     columns: Vec<(usize, &'static Column, Builder)>,
     keys: Vec<i64>,
     times: Vec<i64>,
-    /// Words of a row that the columns are made of, with the bits that are theirs.
-    inputs: Vec<(usize, u64)>,
+    /// What of a row the columns are made of.
+    inputs: Inputs,
     /// What each slot showed last.
     seen: Vec<Option<Seen>>,
+    /// Keys by what is kept of a row; `None`: columns follow from more than that.
+    known: Option<HashMap<Vec<u64>, i64>>,
     written: Written,
 }
 
@@ -73,6 +79,8 @@ impl KeyedRows {
             times: Vec::new(),
             inputs: decoder.inputs(&places),
             seen: Vec::new(),
+            // a session's row has its slot's number too
+            known: (side.home != Home::Session).then(HashMap::new),
             written: Written::default(),
         })
     }
@@ -84,39 +92,72 @@ impl KeyedRows {
             self.seen.resize_with(slot + 1, || None);
         }
         let hour = hour_of(time_us);
-        let inputs = &self.inputs;
-        let shown = |word: &(usize, u64)| row.words.get(word.0).copied().unwrap_or(0) & word.1;
         let same = self.seen[slot].as_ref().filter(|seen| {
             (seen.sql_id, seen.os_pid) == (row.sql_id, row.os_pid)
-                && inputs.iter().map(shown).eq(seen.words.iter().copied())
+                && self.inputs.same(row.words, &seen.words)
         });
         let known = match same {
             Some(seen) if seen.hour == Some(hour) => return seen.key,
             Some(seen) => Some(seen.key),
             None => None,
         };
-        let places = self.columns.iter();
-        let values: Vec<Value<'_>> = places.map(|(i, ..)| decoder.value(*i, row)).collect();
-        let key = known.unwrap_or_else(|| content_key(&self.columns, &values));
+        let key = match known.or_else(|| self.shown_before(row)) {
+            Some(key) => key,
+            None => self.first_shown(decoder, row),
+        };
         if self.written.is_first(hour, key) {
             self.keys.push(key);
             self.times.push(time_us);
-            for ((_, _, builder), value) in self.columns.iter_mut().zip(&values) {
-                builder.append(value);
+            for (place, _, builder) in &mut self.columns {
+                builder.append(&decoder.value(*place, row));
             }
         }
         let seen = self.seen[slot].get_or_insert_with(|| Seen {
-            words: Vec::with_capacity(inputs.len()),
+            words: vec![0; self.inputs.len()],
             sql_id: None,
             os_pid: None,
             key,
             hour: None,
         });
-        seen.words.clear();
-        seen.words.extend(self.inputs.iter().map(shown));
+        self.inputs.keep(row.words, &mut seen.words);
         (seen.sql_id, seen.os_pid) = (row.sql_id, row.os_pid);
         (seen.key, seen.hour) = (key, Some(hour));
         key
+    }
+
+    /// The key of the same content, shown in any slot before.
+    fn shown_before(&self, row: &Row<'_>) -> Option<i64> {
+        self.known.as_ref()?.get(&self.content(row)).copied()
+    }
+
+    /// The key of content that wasn't shown before, as far as that is remembered.
+    fn first_shown(&mut self, decoder: &Decoder, row: &Row<'_>) -> i64 {
+        let places = self.columns.iter();
+        let values: Vec<Value<'_>> = places.map(|(i, ..)| decoder.value(*i, row)).collect();
+        let key = content_key(&self.columns, &values);
+        let content = self.content(row);
+        if let Some(known) = &mut self.known {
+            if known.len() >= MAX_KNOWN {
+                known.clear();
+            }
+            known.insert(content, key);
+        }
+        key
+    }
+
+    /// What the columns follow from, but for a session's slot.
+    fn content(&self, row: &Row<'_>) -> Vec<u64> {
+        let words = self.inputs.len();
+        let mut content = vec![0; words + 4];
+        self.inputs.keep(row.words, &mut content[..words]);
+        let flag = |there: bool| u64::from(there);
+        content[words..].copy_from_slice(&[
+            flag(row.sql_id.is_some()),
+            row.sql_id.unwrap_or(0),
+            flag(row.os_pid.is_some()),
+            row.os_pid.map_or(0, u64::from),
+        ]);
+        content
     }
 
     /// The rows collected so far; none is left afterwards.

@@ -8,10 +8,15 @@
 //! Not for: writing them. Callers: `cli`.
 
 mod builder;
+mod column;
+#[cfg(test)]
+mod column_tests;
 mod events;
 mod keyed;
+mod memo;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod ticks;
 mod written;
 
@@ -21,11 +26,12 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
+use self::column::{BLOCK, Column as Collected, Shared, taken};
 use self::events::EventRows;
 use self::keyed::KeyedRows;
 use self::ticks::{TickRow, tick_batch};
 use crate::decode::columns::{Home, SIDES};
-use crate::decode::{Column, Decoder};
+use crate::decode::{Column, Decoder, Row};
 use crate::walk::Frame;
 
 pub use self::builder::STORED_ZONE;
@@ -36,8 +42,9 @@ pub use self::ticks::{statement_batch, tick_schema};
 
 /// What `source` says of these rows; others come from elsewhere (see `backfill`).
 const SOURCE: &str = "sga";
-/// What recordings round `off_us` down to: the microseconds of a walk would be noise that takes room.
-const OFF_STEP_NS: u32 = 100_000;
+
+/// Rows of which a recorder makes a batch.
+pub const BATCH_ROWS: usize = 8192;
 
 /// Collects the rows of frames into batches of `samples`, its side tables, and `ticks`.
 pub struct SampleRows {
@@ -46,10 +53,7 @@ pub struct SampleRows {
     times: Vec<i64>,
     weights: Vec<u64>,
     offs: Vec<u32>,
-    /// What `off_us` is rounded down to, ns.
-    off_step_ns: u32,
-    /// Places among the decoder's columns, and what is collected of them.
-    columns: Vec<(usize, Builder)>,
+    columns: Vec<Collected>,
     sides: Sides,
     instance: String,
     blueprint: String,
@@ -64,15 +68,25 @@ struct Sides {
     events: Option<EventRows>,
 }
 
+impl Sides {
+    /// Notes what a block of rows refers to.
+    fn note(&mut self, decoder: &Decoder, rows: &[Row<'_>], time_us: i64) {
+        for (table, keys) in &mut self.keyed {
+            keys.extend(rows.iter().map(|row| table.key(decoder, row, time_us)));
+        }
+        if let Some(events) = &mut self.events {
+            for row in rows {
+                events.note(decoder, row, time_us);
+            }
+        }
+    }
+}
+
 impl SampleRows {
-    /// An empty collection of wide samples, for these columns.
-    pub fn new<'a>(
-        columns: impl Iterator<Item = &'a Column>,
-        instance: &str,
-        blueprint: &str,
-    ) -> SampleRows {
-        let columns = columns.enumerate().collect();
-        SampleRows::with(columns, Sides::default(), instance, blueprint)
+    /// An empty collection of wide samples, for a decoder's columns.
+    pub fn new(decoder: &Decoder, instance: &str, blueprint: &str) -> SampleRows {
+        let columns = decoder.columns().enumerate().collect();
+        SampleRows::with(decoder, columns, Sides::default(), (instance, blueprint))
     }
 
     /// An empty collection of narrow samples and their side tables, for a decoder's columns.
@@ -84,14 +98,14 @@ impl SampleRows {
             keyed: keyed.map(|rows| (rows, Vec::new())).collect(),
             events: EventRows::of(decoder),
         };
-        SampleRows::with(own, sides, instance, blueprint)
+        SampleRows::with(decoder, own, sides, (instance, blueprint))
     }
 
     fn with(
+        decoder: &Decoder,
         columns: Vec<(usize, &Column)>,
         sides: Sides,
-        instance: &str,
-        blueprint: &str,
+        (instance, blueprint): (&str, &str),
     ) -> SampleRows {
         let mut fields = vec![
             Field::new("sample_id", DataType::UInt64, false),
@@ -106,18 +120,16 @@ impl SampleRows {
         fields.extend(keys.map(|key| Field::new(key, DataType::Int64, false)));
         let own = columns.iter();
         fields.extend(own.map(|(_, c)| Field::new(c.ash, data_type(c.kind), true)));
-        let built = columns.into_iter().map(|(i, c)| (i, Builder::new(c.kind)));
+        let collected = columns.into_iter();
         SampleRows {
             schema: Arc::new(Schema::new(fields)),
             ids: Vec::new(),
             times: Vec::new(),
             weights: Vec::new(),
             offs: Vec::new(),
-            off_step_ns: match sides.keyed.is_empty() {
-                true => 1_000,
-                false => OFF_STEP_NS,
-            },
-            columns: built.collect(),
+            columns: collected
+                .map(|(place, c)| Collected::new(decoder, place, c.kind))
+                .collect(),
             sides,
             instance: instance.to_owned(),
             blueprint: blueprint.to_owned(),
@@ -144,21 +156,23 @@ impl SampleRows {
     /// its rows.
     pub fn append(&mut self, frame: &Frame, decoder: &mut Decoder) {
         let time_us = frame.wall_ns.div_euclid(1000);
-        for i in 0..frame.len() {
-            let row = decoder.row(frame, i);
-            self.ids.push(frame.tick);
-            self.times.push(time_us);
-            self.weights.push(frame.weight_ns / 1000);
-            self.offs
-                .push(frame.off_ns[i] / self.off_step_ns * (self.off_step_ns / 1000));
-            for (rows, keys) in &mut self.sides.keyed {
-                keys.push(rows.key(decoder, &row, time_us));
-            }
-            if let Some(events) = &mut self.sides.events {
-                events.note(decoder, &row, time_us);
-            }
-            for (place, builder) in &mut self.columns {
-                builder.append(&decoder.value(*place, &row));
+        let all = self.ids.len() + frame.len();
+        self.ids.resize(all, frame.tick);
+        self.times.resize(all, time_us);
+        self.weights.resize(all, frame.weight_ns / 1000);
+        // recordings round down: the microseconds of a walk would be noise that takes room
+        let offs = frame.off_ns.iter();
+        match self.sides.keyed.is_empty() {
+            true => self.offs.extend(offs.map(|ns| ns / 1_000)),
+            false => self.offs.extend(offs.map(|ns| ns / 100_000 * 100)),
+        }
+        for first in (0..frame.len()).step_by(BLOCK) {
+            let block = first..frame.len().min(first + BLOCK);
+            let rows: Vec<Row<'_>> = block.map(|i| decoder.row(frame, i)).collect();
+            self.sides.note(decoder, &rows, time_us);
+            let mut shared = Shared::new();
+            for column in &mut self.columns {
+                column.append(decoder, &rows, &mut shared);
             }
         }
         self.ticks.push(TickRow::of(frame));
@@ -171,18 +185,20 @@ impl SampleRows {
     pub fn take(&mut self) -> Result<(RecordBatch, RecordBatch), ArrowError> {
         let rows = self.ids.len();
         let mut arrays: Vec<ArrayRef> = vec![
-            Arc::new(UInt64Array::from(std::mem::take(&mut self.ids))),
-            times(std::mem::take(&mut self.times)),
-            Arc::new(UInt64Array::from(std::mem::take(&mut self.weights))),
-            Arc::new(UInt32Array::from(std::mem::take(&mut self.offs))),
+            Arc::new(UInt64Array::from(taken(&mut self.ids))),
+            times(taken(&mut self.times)),
+            Arc::new(UInt64Array::from(taken(&mut self.weights))),
+            Arc::new(UInt32Array::from(taken(&mut self.offs))),
             constant(&self.instance, rows),
             constant(&self.blueprint, rows),
             constant(SOURCE, rows),
         ];
         for (_, keys) in &mut self.sides.keyed {
-            arrays.push(Arc::new(Int64Array::from(std::mem::take(keys))));
+            arrays.push(Arc::new(Int64Array::from(taken(keys))));
         }
-        arrays.extend(self.columns.iter_mut().map(|(_, b)| b.finish()));
+        for column in &mut self.columns {
+            arrays.push(column.finish()?);
+        }
         let samples = RecordBatch::try_new(self.schema.clone(), arrays)?;
         let ticks = tick_batch(&std::mem::take(&mut self.ticks))?;
         Ok((samples, ticks))
