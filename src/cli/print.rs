@@ -33,10 +33,14 @@ pub fn machine<R: Named + Serialize>(
     columns: &[&str],
 ) -> Result<bool, Failure> {
     match format {
-        Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(document)?)?,
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut *out, document)?;
+            writeln!(out)?;
+        }
         Format::Jsonl => {
             for row in rows {
-                writeln!(out, "{}", serde_json::to_string(row)?)?;
+                serde_json::to_writer(&mut *out, row)?;
+                writeln!(out)?;
             }
         }
         Format::Csv => write_csv(out, &rows.iter().collect::<Vec<_>>(), columns)?,

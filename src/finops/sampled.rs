@@ -64,6 +64,8 @@ pub struct Sampled {
     pub filled: Vec<(Session, Delta)>,
     /// Times without samples of the recorder.
     pub gaps: Vec<Gap>,
+    /// Imported samples that fill nothing: without SESSION_SERIAL# nobody knows whether their session was read.
+    pub unknown: u64,
 }
 
 /// SID and SERIAL#.
@@ -74,6 +76,8 @@ struct Sample {
     time_us: i64,
     weight_us: u64,
     id: Id,
+    /// Whether SERIAL# is known.
+    has_serial: bool,
     on_cpu: bool,
     imported: bool,
     user_id: Option<u64>,
@@ -97,71 +101,97 @@ pub fn sampled(
         if window.instance.as_ref().is_some_and(|i| *i != place.1) {
             continue;
         }
-        let scan = match reader.scan("samples", &window.scan(&place, window.from_us)) {
-            Err(RecordError::NoTable { .. }) => return Ok(found),
-            scan => scan?,
-        };
-        let read = last_read(reader, window, &place)?;
-        let mut sessions = Sessions::new(&place);
-        let mut known: HashMap<u32, Option<String>> = HashMap::new();
-        let mut unread: BTreeMap<(String, Id), Time> = BTreeMap::new();
-        let mut parts: BTreeMap<Part, (i64, Time)> = BTreeMap::new();
-        for batch in scan {
-            let batch = batch?;
-            let tags = sessions.tags(&batch)?;
-            each_active(&batch, &mut |row, sample| {
-                let tag = tags[row];
-                if sample.imported {
-                    if read
-                        .get(&sample.id)
-                        .is_none_or(|last| sample.time_us > *last)
-                    {
-                        let hour = sample.time_us.div_euclid(HOUR_US);
-                        let begin = sample.time_us.saturating_sub_unsigned(sample.weight_us);
-                        let part = (tag, sample.user_id, sample.id, hour);
-                        let part = parts.entry(part).or_insert((begin, Time::default()));
-                        part.0 = part.0.min(begin);
-                        part.1.add(&sample);
-                    }
-                    return;
-                }
-                let tenant = known
-                    .entry(tag)
-                    .or_insert_with(|| tenant_of(sessions.of(tag), checks, tenants).ok());
-                let Some(tenant) = tenant else {
-                    return;
-                };
-                match found.own.get_mut(tenant) {
-                    Some(time) => time.add(&sample),
-                    None => found.own.entry(tenant.clone()).or_default().add(&sample),
-                }
-                if !read.contains_key(&sample.id) {
-                    let whose = (tenant.clone(), sample.id);
-                    unread.entry(whose).or_default().add(&sample);
-                }
-            })?;
-        }
-        let unread = unread.into_iter().map(|((tenant, _), time)| (tenant, time));
-        found.unread.extend(unread);
-        let nameless = |(tag, user_id, ..): &Part| {
-            user_id.filter(|_| sessions.of(*tag).attributes.oracle_user.is_none())
-        };
-        let wanted: HashSet<u64> = parts.keys().filter_map(nameless).collect();
-        let names = names(reader, &place, &wanted)?;
-        let filled = parts.iter().map(|(part, (begin, time))| {
-            let name = nameless(part).and_then(|id| names.get(&id).cloned().flatten());
-            (
-                imported_session(sessions.of(part.0), name),
-                delta(part.2, *begin, time),
-            )
-        });
-        found.filled.extend(filled);
-        let (host, instance) = &place;
-        found
-            .gaps
-            .extend(gaps(reader, host, instance, window.from_us, window.to_us)?);
+        of_instance(reader, window, &place, (checks, tenants), &mut found)?;
     }
     Ok(found)
+}
+
+/// Sums up the samples of one instance: host and name.
+fn of_instance(
+    reader: &Reader,
+    window: &Window,
+    place: &(String, String),
+    (checks, tenants): (&Checks, Option<&Tenants>),
+    found: &mut Sampled,
+) -> Result<(), FinopsError> {
+    let scan = match reader.scan("samples", &window.scan(place, window.from_us)) {
+        Err(RecordError::NoTable { .. }) => return Ok(()),
+        scan => scan?,
+    };
+    let read = last_read(reader, window, place)?;
+    let mut sessions = Sessions::new(place);
+    let mut known: HashMap<u32, Option<String>> = HashMap::new();
+    let mut unread: BTreeMap<(String, Id), Time> = BTreeMap::new();
+    let mut parts: BTreeMap<Part, (i64, Time)> = BTreeMap::new();
+    for batch in scan {
+        let batch = batch?;
+        let tags = sessions.tags(&batch)?;
+        each_active(&batch, &mut |row, sample| {
+            let tag = tags[row];
+            if sample.imported && !sample.has_serial {
+                found.unknown += 1;
+                return;
+            }
+            if sample.imported {
+                if read
+                    .get(&sample.id)
+                    .is_none_or(|last| sample.time_us > *last)
+                {
+                    let hour = sample.time_us.div_euclid(HOUR_US);
+                    let begin = sample.time_us.saturating_sub_unsigned(sample.weight_us);
+                    let part = (tag, sample.user_id, sample.id, hour);
+                    let part = parts.entry(part).or_insert((begin, Time::default()));
+                    part.0 = part.0.min(begin);
+                    part.1.add(&sample);
+                }
+                return;
+            }
+            let tenant = known
+                .entry(tag)
+                .or_insert_with(|| tenant_of(sessions.of(tag), checks, tenants).ok());
+            let Some(tenant) = tenant else {
+                return;
+            };
+            match found.own.get_mut(tenant) {
+                Some(time) => time.add(&sample),
+                None => found.own.entry(tenant.clone()).or_default().add(&sample),
+            }
+            if !read.contains_key(&sample.id) {
+                let whose = (tenant.clone(), sample.id);
+                unread.entry(whose).or_default().add(&sample);
+            }
+        })?;
+    }
+    let unread = unread.into_iter().map(|((tenant, _), time)| (tenant, time));
+    found.unread.extend(unread);
+    found
+        .filled
+        .extend(filled(reader, place, &sessions, &parts)?);
+    let (host, instance) = place;
+    found
+        .gaps
+        .extend(gaps(reader, host, instance, window.from_us, window.to_us)?);
+    Ok(())
+}
+
+/// What imported samples fill, each with its user's name.
+fn filled(
+    reader: &Reader,
+    place: &(String, String),
+    sessions: &Sessions,
+    parts: &BTreeMap<Part, (i64, Time)>,
+) -> Result<Vec<(Session, Delta)>, FinopsError> {
+    let nameless = |(tag, user_id, ..): &Part| {
+        user_id.filter(|_| sessions.of(*tag).attributes.oracle_user.is_none())
+    };
+    let wanted: HashSet<u64> = parts.keys().filter_map(nameless).collect();
+    let names = names(reader, place, &wanted)?;
+    let all = parts.iter().map(|(part, (begin, time))| {
+        let name = nameless(part).and_then(|id| names.get(&id).cloned().flatten());
+        let session = imported_session(sessions.of(part.0), name);
+        (session, delta(part.2, *begin, time))
+    });
+    Ok(all.collect())
 }
 
 /// Whose a session is, or why it is nobody's.
@@ -194,6 +224,7 @@ fn each_active(
             time_us: at.value(row),
             weight_us: weight.get(row),
             id: (sid.get(row) as u32, serial.get(row) as u32),
+            has_serial: serial.get_valid(row).is_some(),
             on_cpu: states[row].as_deref() == Some("ON CPU"),
             imported: sources[row].as_deref() != Some(OWN),
             user_id: user.as_ref().and_then(|user| user.get_valid(row)),

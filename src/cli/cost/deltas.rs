@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::super::args::{DeltasArgs, Format};
@@ -15,19 +16,17 @@ use crate::finops::deltas::read::Found;
 use crate::finops::deltas::sessions::Session;
 use crate::finops::rows::{Row, rfc3339};
 
-/// Columns of the table for people.
-const SHOWN: [&str; 13] = [
+/// Columns of the table for people, as many as go into 160 characters.
+const SHOWN: [&str; 11] = [
     "sample_time",
     "tenant",
-    "instance_name",
-    "session_id",
-    "session_serial_no",
+    "session",
     "username",
     "cpu_us",
     "cpu_source",
     "logical_reads",
     "physical_reads",
-    "temp_growth_bytes",
+    "temp_bytes",
     "pga_bytes",
     "unobserved",
 ];
@@ -72,6 +71,13 @@ fn unobserved_json(tenant: &str, session: &Session, lost: &Unobserved) -> Json {
     })
 }
 
+/// All of it, as one document.
+#[derive(Serialize)]
+struct Document<'a> {
+    meta: Json,
+    deltas: &'a [Json],
+}
+
 fn printed(args: &DeltasArgs, asked: &Asked) -> Result<Exit, Failure> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut rows: Vec<Json> = Vec::new();
@@ -92,15 +98,19 @@ fn printed(args: &DeltasArgs, asked: &Asked) -> Result<Exit, Failure> {
     if let Some(error) = failed {
         return Err(error.into());
     }
-    let document = json!({
-        "meta": {
+    let document = Document {
+        meta: json!({
             "refused": refused(&made),
             "readings": made.coverage.readings,
             "gaps": gaps(&made),
-        },
-        "deltas": rows,
-    });
+        }),
+        deltas: &rows,
+    };
     if !lines && !print::machine(&mut out, args.format, &document, &rows, &columns(&rows))? {
+        for row in &mut rows {
+            let session = [&row["session_id"], &row["session_serial_no"]].map(print::plain);
+            row["session"] = session.join(",").into();
+        }
         let all: Vec<&Json> = rows.iter().collect();
         write!(out, "{}", print::table(&all, &SHOWN))?;
         write!(out, "{}", gap_lines(&made))?;

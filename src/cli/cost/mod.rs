@@ -134,6 +134,12 @@ impl Asked {
         let mut made = account(&self.reader, &options, refused, charged)?;
         let (checks, tenants) = (&options.checks, options.tenants);
         let sampled = sampled(&self.reader, &self.window, checks, tenants)?;
+        if sampled.unknown > 0 {
+            tracing::warn!(
+                "{} imported samples have no SESSION_SERIAL#, so that nobody knows whose counters have them: they fill nothing",
+                sampled.unknown
+            );
+        }
         fill(&mut made, &sampled, &options, refused, charged)?;
         Ok((made, sampled))
     }

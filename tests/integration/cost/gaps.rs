@@ -186,6 +186,7 @@ fn a_gap_is_told_and_filled_by_the_databases_own_history() {
     check_windows(&dir, &after, (from_us + to_us) / 2);
     check_ledger(&dir, &after, temp.path());
     check_focus(&dir, &after, temp.path());
+    check_unknown(&dir, temp.path(), last.as_microsecond());
     let table = String::from_utf8(sgascope(["cost", "report", &dir]).stdout).unwrap();
     assert!(
         table.contains("filled from imported samples: ")
@@ -236,6 +237,28 @@ fn check_audit(dir: &str, report: &Value) {
         number(&soe["db_time_us"]),
         counted - filled,
         "counters only"
+    );
+}
+
+/// Rows that don't say of which session they are fill nothing, which is told.
+fn check_unknown(dir: &str, temp: &Path, last_us: i64) {
+    let before = cost("report", dir, &[]);
+    let time = jiff::Timestamp::from_microsecond(last_us + 60_000_000).unwrap();
+    let text = format!("SAMPLE_TIME,SESSION_ID,EVENT\n{time},60004,\n");
+    let csv = temp.join("few.csv");
+    std::fs::write(&csv, text).unwrap();
+    let csv = csv.to_str().unwrap();
+    let output = sgascope(["record", "import", "--ash-csv", csv, "-o", dir]);
+    assert!(output.status.success(), "{:?}", end(&output));
+    let output = sgascope(["cost", "report", dir, "-f", "json"]);
+    let (_, said) = end(&output);
+    assert!(
+        said.contains("1 imported samples have no SESSION_SERIAL#"),
+        "{said}"
+    );
+    assert_eq!(
+        json(&output)["total"]["quantities"],
+        before["total"]["quantities"]
     );
 }
 
