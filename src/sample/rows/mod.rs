@@ -43,8 +43,8 @@ pub use self::ticks::{statement_batch, tick_schema};
 /// What `source` says of these rows; others come from elsewhere (see `backfill`).
 const SOURCE: &str = "sga";
 
-/// Rows of which a recorder makes a batch.
-pub const BATCH_ROWS: usize = 8192;
+/// Rows of which a recorder makes a batch: as many as it flushes by default, so that none are copied together.
+pub const BATCH_ROWS: usize = 16_384;
 
 /// Collects the rows of frames into batches of `samples`, its side tables, and `ticks`.
 pub struct SampleRows {
