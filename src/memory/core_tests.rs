@@ -133,7 +133,6 @@ fn core_with_flipped_bits_never_crashes() {
                 };
                 let _ = space.read_bytes(region_spot, 0, &mut out[..1]);
                 let _ = space.read(region.start, &mut out);
-                space.prefetch(region_spot, 0);
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! For: an instance whose memory is of two kinds, e.g. granule files and SysV segments.
 
-use super::{AddressSpace, Fault, FaultKind, MappedAt, Overlap, Region, Spot, TargetAddr};
+use super::{AddressSpace, Fault, FaultKind, MappedRange, Overlap, Region, Spot, TargetAddr};
 
 /// Address spaces side by side; their regions must not overlap.
 pub struct JoinedSpace {
@@ -66,15 +66,8 @@ impl AddressSpace for JoinedSpace {
         space.read_bytes(spot, offset, out)
     }
 
-    fn prefetch(&self, spot: Spot, offset: u64) {
-        if let Ok((space, spot)) = self.home(spot, 1) {
-            space.prefetch(spot, offset);
-        }
-    }
-
-    fn mapped(&self, spot: Spot, len: u64) -> Option<MappedAt> {
-        let (space, spot) = self.home(spot, len).ok()?;
-        space.mapped(spot, len)
+    fn mapped(&self) -> Vec<MappedRange> {
+        self.spaces.iter().flat_map(|s| s.mapped()).collect()
     }
 
     fn refresh(&self) {

@@ -17,15 +17,16 @@ mod file;
 mod granules;
 pub mod image;
 mod joined;
+mod mapped;
 mod pieces;
 mod process_vm;
 mod raw;
-mod rows;
 pub mod sysv;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::fmt;
 
@@ -35,11 +36,12 @@ pub use self::dumped::{DumpedError, DumpedSpace};
 pub use self::file::{FileError, FileSpace};
 pub use self::granules::{GranuleAt, GranuleError, GranuleSpace};
 pub use self::joined::JoinedSpace;
+pub use self::mapped::{MappedMemory, MappedRange, Place};
 pub use self::pieces::Overlap;
 pub use self::process_vm::{ProcessError, ProcessSpace};
-pub use self::raw::{LINE, ThreadPriority, WordList, set_thread_priority};
-pub use self::rows::{MappedAt, MappedRows};
+pub use self::raw::{Proven, RowStarts, ThreadPriority, set_thread_priority};
 pub use self::sysv::{AttachError, SegmentAt, SysvSpace};
+pub use self::words::{FewWords, LINE, WordList};
 
 /// An address in the target's address space. Never a pointer of this process: it can only be used
 /// through an [`AddressSpace`].
@@ -51,6 +53,7 @@ impl TargetAddr {
     pub const NULL: TargetAddr = TargetAddr(0);
 
     /// The address `bytes` further on, or `None` past the end of the address space.
+    #[inline]
     pub fn checked_add(self, bytes: u64) -> Option<TargetAddr> {
         self.0.checked_add(bytes).map(TargetAddr)
     }
@@ -177,12 +180,10 @@ pub trait AddressSpace: Send + Sync {
     /// Copies `out.len()` bytes from `spot.offset + offset` of region `spot.region`.
     fn read_bytes(&self, spot: Spot, offset: u64, out: &mut [u8]) -> Result<(), Fault>;
 
-    /// A hint that the cache line at this place will be read soon. May do nothing.
-    fn prefetch(&self, _spot: Spot, _offset: u64) {}
-
-    /// Where `len` bytes lie in memory that is mapped here; `None` when they don't lie in one mapping.
-    fn mapped(&self, _spot: Spot, _len: u64) -> Option<MappedAt> {
-        None
+    /// The stretches that are mapped in this process, for [`MappedMemory`]; none where reading takes
+    /// more than looking.
+    fn mapped(&self) -> Vec<MappedRange> {
+        Vec::new()
     }
 
     /// Looks again at what can change under a mapping (the length of mapped files), so that what

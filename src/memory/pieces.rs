@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::raw::Mapping;
-use super::{AddressSpace, Fault, FaultKind, MappedAt, Region, Spot, TargetAddr, within};
+use super::{AddressSpace, Fault, FaultKind, MappedRange, Region, Spot, TargetAddr, within};
 
 /// A space that is nothing but mapped pieces; being one makes it an [`AddressSpace`].
 pub(super) trait OfPieces: Send + Sync {
@@ -36,12 +36,8 @@ impl<T: OfPieces> AddressSpace for T {
         self.pieces().read_bytes(spot, offset, out)
     }
 
-    fn prefetch(&self, spot: Spot, offset: u64) {
-        self.pieces().prefetch(spot, offset);
-    }
-
-    fn mapped(&self, spot: Spot, len: u64) -> Option<MappedAt> {
-        self.pieces().mapped(spot, len)
+    fn mapped(&self) -> Vec<MappedRange> {
+        self.pieces().mapped()
     }
 
     fn refresh(&self) {
@@ -199,25 +195,16 @@ impl Pieces {
             .ok_or_else(|| self.hole(spot, offset, len))
     }
 
-    fn prefetch(&self, spot: Spot, offset: u64) {
-        if let Ok(at) = within(&self.regions, spot, offset, 1) {
-            let (index, inside) = self.piece_at(spot.region, at);
-            let piece = &self.pieces[index];
-            if inside < piece.stored
-                && let Some(mapping) = &piece.mapping
-            {
-                mapping.prefetch((piece.from + inside) as usize);
-            }
-        }
-    }
-
-    fn mapped(&self, spot: Spot, len: u64) -> Option<MappedAt> {
-        let at = within(&self.regions, spot, 0, len).ok()?;
-        let (index, inside) = self.piece_at(spot.region, at);
-        let piece = &self.pieces[index];
-        let mapping = piece.mapping.clone()?;
-        let offset = usize::try_from(piece.from + inside).ok()?;
-        (inside + len <= piece.stored).then_some(MappedAt { mapping, offset })
+    fn mapped(&self) -> Vec<MappedRange> {
+        let ranges = self.pieces.iter().filter_map(|piece| {
+            Some(MappedRange {
+                start: TargetAddr(piece.start),
+                len: piece.stored,
+                mapping: piece.mapping.clone()?,
+                offset: usize::try_from(piece.from).ok()?,
+            })
+        });
+        ranges.collect()
     }
 
     /// The piece that holds byte `at` of a region, and the offset inside it. `at` lies inside the

@@ -20,18 +20,20 @@
 
 use std::fs::File;
 use std::io;
+use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
+
+use super::words::{FewWords, LINE, WORD, WordList};
 
 /// `shmctl` command: status by index of the kernel's table, without needing read permission
 /// (`linux/shm.h`, Linux 4.17).
 const SHM_STAT_ANY: libc::c_int = 15;
 /// `shmctl` command: totals; returns the highest used index (`linux/shm.h`).
 const SHM_INFO: libc::c_int = 14;
-
-const WORD: usize = size_of::<u64>();
 
 /// Read-only memory of someone else in this process's address space: an attached SysV segment or a
 /// mapped file. Detached or unmapped on drop.
@@ -40,63 +42,6 @@ pub(super) struct Mapping {
     /// Bytes that may be read now; never more than what was mapped.
     len: AtomicUsize,
     backing: Backing,
-}
-
-/// Places of words within a row, all checked once: multiples of 8, none past `reach`.
-#[derive(Clone, Debug, Default)]
-pub struct WordList {
-    /// Bytes from the row's start.
-    offsets: Box<[u32]>,
-    /// Bytes from the row's start behind the last of them.
-    reach: usize,
-    /// For a row that begins 8 × i bytes into a cache line: the first word of each line.
-    lines: [Box<[u32]>; LINE / WORD],
-}
-
-/// Bytes of a cache line, of every x86-64 processor.
-pub const LINE: usize = 64;
-
-impl WordList {
-    /// The words at these offsets, in this order; `None` when one isn't a multiple of 8.
-    pub fn new(offsets: impl IntoIterator<Item = u32>) -> Option<WordList> {
-        let offsets: Box<[u32]> = offsets.into_iter().collect();
-        if offsets
-            .iter()
-            .any(|at| !(*at as usize).is_multiple_of(WORD))
-        {
-            return None;
-        }
-        let reach = offsets.iter().map(|at| *at as usize + WORD).max();
-        let mut sorted = offsets.clone();
-        sorted.sort_unstable();
-        let lines = std::array::from_fn(|skip| {
-            let line = |at: &u32| (*at as usize + skip * WORD) / LINE;
-            let mut firsts = sorted.to_vec();
-            firsts.dedup_by_key(|at| line(at));
-            firsts.into()
-        });
-        Some(WordList {
-            offsets,
-            reach: reach.unwrap_or(0),
-            lines,
-        })
-    }
-
-    /// How many words.
-    pub fn len(&self) -> usize {
-        self.offsets.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.offsets.is_empty()
-    }
-
-    /// The first word of each cache line that a row costs which begins `start` bytes into its
-    /// mapping, in ascending order.
-    pub fn lines(&self, start: u64) -> &[u32] {
-        &self.lines[start as usize / WORD % self.lines.len()]
-    }
 }
 
 enum Backing {
@@ -197,35 +142,16 @@ impl Mapping {
         Some(())
     }
 
-    /// Copies the words of `list` of a row that begins at byte `offset`, in the list's order; `None`
-    /// when they don't all lie inside, the row isn't aligned, or `out` hasn't their number.
+    /// `len` bytes from byte `offset` on; `None` when they don't all lie inside, or don't begin at a word.
     #[inline]
-    pub(super) fn gather(&self, offset: usize, list: &WordList, out: &mut [u64]) -> Option<()> {
-        self.holds(offset, list, out.len())?;
-        for (word, at) in out.iter_mut().zip(&list.offsets) {
-            // SAFETY: `holds` has proven all of the list's words aligned and inside.
-            *word = unsafe { self.aligned_word(offset + *at as usize) };
-        }
-        Some(())
-    }
-
-    /// Whether the words of `list` are `words` now; `None` as for [`Mapping::gather`].
-    #[inline]
-    pub(super) fn same(&self, offset: usize, list: &WordList, words: &[u64]) -> Option<bool> {
-        self.holds(offset, list, words.len())?;
-        let mut moved = 0;
-        for (word, at) in words.iter().zip(&list.offsets) {
-            // SAFETY: as in `gather`.
-            moved |= word ^ unsafe { self.aligned_word(offset + *at as usize) };
-        }
-        Some(moved == 0)
-    }
-
-    /// Whether a row at `offset` has all of the list's words inside and aligned, and they are `len`.
-    #[inline]
-    fn holds(&self, offset: usize, list: &WordList, len: usize) -> Option<()> {
-        let inside = offset.checked_add(list.reach)? <= self.len();
-        (inside && offset.is_multiple_of(WORD) && len == list.len()).then_some(())
+    pub(super) fn proven(&self, offset: usize, len: usize) -> Option<Proven<'_>> {
+        let inside = offset.checked_add(len)? <= self.len();
+        (inside && offset.is_multiple_of(WORD)).then(|| Proven {
+            // SAFETY: inside the mapping.
+            start: unsafe { self.base.add(offset) },
+            len,
+            owner: PhantomData,
+        })
     }
 
     /// Copies bytes from byte `offset` on; `None` when they don't all lie inside.
@@ -247,20 +173,6 @@ impl Mapping {
             at += WORD;
         }
         Some(())
-    }
-
-    /// Asks the processor to fetch the cache line at byte `offset`; nothing when outside.
-    #[inline]
-    pub(super) fn prefetch(&self, offset: usize) {
-        if offset < self.len() {
-            #[cfg(target_arch = "x86_64")]
-            {
-                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-                // SAFETY: `offset` is inside the mapping; a prefetch reads nothing by the
-                // language's rules and never faults.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(self.base.as_ptr().add(offset).cast()) };
-            }
-        }
     }
 
     /// The little-endian word at `at`, a multiple of 8; bytes at or past `len` are 0.
@@ -297,6 +209,207 @@ impl Drop for Mapping {
             // SAFETY: `base` came from shmat and is detached only here.
             unsafe { libc::shmdt(self.base.as_ptr().cast()) };
         }
+    }
+}
+
+/// Bytes of a mapping of which bounds and alignment are proven.
+#[derive(Clone, Copy)]
+pub struct Proven<'a> {
+    start: NonNull<u8>,
+    len: usize,
+    owner: PhantomData<&'a Mapping>,
+}
+
+impl Proven<'_> {
+    /// Copies the list's words, in its order; `None` when they reach further than what is proven, or
+    /// `out` hasn't their number.
+    #[inline]
+    pub fn gather(self, list: &WordList, out: &mut [u64]) -> Option<()> {
+        self.gather_asking(list, out, None)
+    }
+
+    /// Does the same, and meanwhile asks for the lines of another row's words: few at a time, since the
+    /// processor waits when too many are on their way.
+    #[inline]
+    pub fn gather_asking(
+        self,
+        list: &WordList,
+        out: &mut [u64],
+        other: Option<Proven<'_>>,
+    ) -> Option<()> {
+        if list.reach > self.len || out.len() != list.len() {
+            return None;
+        }
+        // SAFETY: all of the list's words are aligned and inside its reach.
+        let load = |at: u32| unsafe { self.load(at) };
+        let (fours, rest) = list.offsets.as_chunks::<4>();
+        let (four_words, rest_words) = out.as_chunks_mut::<4>();
+        let lines: &[u32] = other.map_or(&[], |o| &list.lines[o.skip()]);
+        let mut lines = lines.iter();
+        let other = other.unwrap_or(self);
+        for (words, at) in four_words.iter_mut().zip(fours) {
+            *words = at.map(load);
+            if let Some(line) = lines.next() {
+                other.ask_for(*line);
+            }
+        }
+        for (word, at) in rest_words.iter_mut().zip(rest) {
+            *word = load(*at);
+        }
+        lines.for_each(|line| other.ask_for(*line));
+        Some(())
+    }
+
+    /// Whether the list's words are `words` now; `None` as for [`Proven::gather`].
+    #[inline]
+    pub fn same(self, list: &WordList, words: &[u64]) -> Option<bool> {
+        if list.reach > self.len || words.len() != list.len() {
+            return None;
+        }
+        // SAFETY: as in `gather`.
+        let load = |at: u32| unsafe { self.load(at) };
+        let (fours, rest) = list.offsets.as_chunks::<4>();
+        let (four_words, rest_words) = words.as_chunks::<4>();
+        let mut moved = 0;
+        for (words, at) in four_words.iter().zip(fours) {
+            let now = at.map(load);
+            moved |= (words[0] ^ now[0]) | (words[1] ^ now[1]);
+            moved |= (words[2] ^ now[2]) | (words[3] ^ now[3]);
+        }
+        for (word, at) in rest_words.iter().zip(rest) {
+            moved |= word ^ load(*at);
+        }
+        Some(moved == 0)
+    }
+
+    /// A few words; `None` when they reach further than what is proven.
+    #[inline(always)]
+    pub fn few<const N: usize>(self, words: &FewWords<N>) -> Option<[u64; N]> {
+        if words.reach > self.len {
+            return None;
+        }
+        // SAFETY: as in `gather`.
+        Some(words.offsets.map(|at| unsafe { self.load(at) }))
+    }
+
+    /// The word at byte `offset`; `None` when it isn't inside or not aligned.
+    #[inline]
+    pub fn word(self, offset: u32) -> Option<u64> {
+        let inside = offset as usize + WORD <= self.len;
+        // SAFETY: just checked.
+        (inside && offset.is_multiple_of(WORD as u32)).then(|| unsafe { self.load(offset) })
+    }
+
+    /// Asks the processor to fetch the lines of the list's words.
+    #[inline]
+    pub fn prefetch(self, list: &WordList) {
+        for at in &list.lines[self.skip()] {
+            self.ask_for(*at);
+        }
+    }
+
+    /// Asks the processor to fetch the lines of a few words.
+    #[inline(always)]
+    pub fn prefetch_few<const N: usize>(self, words: &FewWords<N>) {
+        for at in words.lines[self.skip()] {
+            self.ask_for(at);
+        }
+    }
+
+    /// Words between the start of a cache line and here.
+    #[inline(always)]
+    fn skip(self) -> usize {
+        self.start.as_ptr().addr() / WORD % (LINE / WORD)
+    }
+
+    /// A place outside does no harm, and no good.
+    #[inline(always)]
+    fn ask_for(self, at: u32) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let line = self.start.as_ptr().wrapping_add(at as usize);
+            // SAFETY: a prefetch reads nothing by the language's rules and never faults, whatever
+            // the address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `at` must be a multiple of 8, and `at + 8` not past what is proven.
+    #[inline(always)]
+    unsafe fn load(self, at: u32) -> u64 {
+        // SAFETY: the start is aligned and the caller proves alignment and bounds of `at`; volatile
+        // as in `Mapping::aligned_word`.
+        let word = unsafe {
+            let at = self.start.as_ptr().add(at as usize);
+            at.cast::<u64>().read_volatile()
+        };
+        u64::from_le(word)
+    }
+}
+
+/// Where rows begin in mappings that stay mapped as long as this lives: proven once instead of at
+/// every look.
+pub struct RowStarts {
+    starts: Box<[Option<NonNull<u8>>]>,
+    /// Bytes of each row that lie inside its mapping.
+    len: usize,
+    /// The mappings, and how far the rows reach in each.
+    held: Vec<(Arc<Mapping>, usize)>,
+}
+
+// SAFETY: as for `Mapping`, of whose memory the starts are places.
+unsafe impl Send for RowStarts {}
+// SAFETY: as above; `&RowStarts` gives nothing but copies.
+unsafe impl Sync for RowStarts {}
+
+impl RowStarts {
+    /// Rows of `len` bytes, each by its mapping and first byte; those that aren't mapped, aligned and
+    /// whole have no start.
+    pub(super) fn new<'a>(
+        len: usize,
+        rows: impl Iterator<Item = Option<(&'a Arc<Mapping>, usize)>>,
+    ) -> RowStarts {
+        let mut held: Vec<(Arc<Mapping>, usize)> = Vec::new();
+        let start = |row: Option<(&Arc<Mapping>, usize)>| {
+            let (mapping, offset) = row?;
+            let start = mapping.proven(offset, len)?.start;
+            // neighbours mostly share a mapping, and there are few
+            let known = held.iter_mut().rfind(|(m, _)| Arc::ptr_eq(m, mapping));
+            match known {
+                Some((_, end)) => *end = (*end).max(offset + len),
+                None => held.push((Arc::clone(mapping), offset + len)),
+            }
+            Some(start)
+        };
+        RowStarts {
+            starts: rows.map(start).collect(),
+            len,
+            held,
+        }
+    }
+
+    /// Whether all rows are still there: mapped files may have been cut. Ask before every tick.
+    pub fn intact(&self) -> bool {
+        self.held.iter().all(|(mapping, end)| *end <= mapping.len())
+    }
+
+    /// A row; `None` when it isn't mapped.
+    #[inline(always)]
+    pub fn row(&self, slot: usize) -> Option<Proven<'_>> {
+        let start = (*self.starts.get(slot)?)?;
+        Some(Proven {
+            start,
+            len: self.len,
+            owner: PhantomData,
+        })
+    }
+
+    /// Whether no row at all is mapped.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
     }
 }
 

@@ -61,7 +61,6 @@ pub(super) fn assert_hostile(space: &dyn AddressSpace) {
                 let _ = space.read_words(place, more, &mut [0; 3]);
                 let _ = space.read_bytes(place, more, &mut [0; 3]);
                 let _ = space.read_bytes(place, more, &mut []);
-                space.prefetch(place, more);
             }
         }
     }

@@ -42,6 +42,16 @@ pub struct Chase {
     pub is_text: bool,
 }
 
+impl Chase {
+    /// Its words among those that a scratch row has from word `own` on.
+    #[inline]
+    pub fn words_of(self, own: usize, behind: &mut [u64]) -> &mut [u64] {
+        let dst = (self.dst as usize).saturating_sub(own);
+        let words = self.bytes.div_ceil(8) as usize;
+        behind.get_mut(dst..dst + words).unwrap_or_default()
+    }
+}
+
 /// What to read of each row. The scratch row's word 0 is the chase status: bit n set = chase n
 /// faulted.
 #[derive(Clone, Debug)]

@@ -14,8 +14,7 @@ pub(super) fn follow_all(
 ) -> u64 {
     let mut faults = 0;
     for (number, chase) in plan.chases.iter().enumerate() {
-        let dst = chase.dst as usize - own.len();
-        let out = &mut behind[dst..dst + chase.bytes.div_ceil(8) as usize];
+        let out = chase.words_of(own.len(), behind);
         let pointer = chase.pointer.uint(own);
         if pointer == 0 || !follow(space, chase, pointer, out) {
             out.fill(0);
@@ -25,22 +24,13 @@ pub(super) fn follow_all(
     faults
 }
 
-/// Asks for what the row's pointers lead to.
-pub(super) fn prefetch_all(space: &dyn AddressSpace, plan: &Plan, own: &[u64]) {
-    for chase in &plan.chases {
-        let pointer = chase.pointer.uint(own);
-        if pointer != 0
-            && let Some(at) = TargetAddr(pointer).checked_add(chase.offset)
-            && let Ok(spot) = space.locate(at, 1)
-        {
-            for line in (0..u64::from(chase.bytes)).step_by(64) {
-                space.prefetch(spot, line);
-            }
-        }
-    }
-}
-
-fn follow(space: &dyn AddressSpace, chase: &Chase, pointer: u64, out: &mut [u64]) -> bool {
+/// Reads what a pointer of the row leads to; false: it can't be read.
+pub(super) fn follow(
+    space: &dyn AddressSpace,
+    chase: &Chase,
+    pointer: u64,
+    out: &mut [u64],
+) -> bool {
     let Some(at) = TargetAddr(pointer).checked_add(chase.offset) else {
         return false;
     };

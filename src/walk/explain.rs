@@ -94,8 +94,8 @@ pub fn explain(plan: &Plan) -> Option<Explanation> {
         .fields()
         .filter(|(need, _)| in_row(need))
         .partition(|(_, field)| ((field.byte / 8) as usize) <= own && field.chase.is_none());
-    let counts = |count: &dyn Fn(u64) -> usize| {
-        let all = (0..LINE as u64).step_by(8).map(count);
+    let counts = |count: &dyn Fn(usize) -> usize| {
+        let all = (0..LINE).step_by(8).map(count);
         (all.clone().min().unwrap_or(0), all.max().unwrap_or(0))
     };
     let gate_lines = counts(&|start| gate.words.lines(start).len());

@@ -12,6 +12,7 @@ mod chase;
 pub mod explain;
 mod frame;
 mod gate;
+mod mapped;
 mod reads;
 mod sweep;
 #[cfg(test)]

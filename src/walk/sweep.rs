@@ -1,10 +1,11 @@
 //! The sweep over all rows.
 
-use crate::memory::{Fault, MappedRows, Spot};
+use crate::memory::{Fault, Spot};
 use crate::plan::BoundPlan;
 
-use super::chase::{follow_all, prefetch_all};
-use super::gate::{Gate, GateFields, STATE_FLAG, Select};
+use super::chase::follow_all;
+use super::gate::{Gate, QuickGate, Select};
+use super::mapped::{LANES, MappedRows};
 use super::reads::Reads;
 use super::{Frame, Quality};
 
@@ -15,8 +16,11 @@ pub(super) const RETRIES: usize = 2;
 /// best for two to four cache lines a row: 4 to 16).
 const PREFETCH_AHEAD: usize = 8;
 
-/// Selected rows whose lines are asked for before the first of them is read.
-const ROWS_AHEAD: usize = 2;
+/// Selected rows between one whose lines are asked for and one whose pointers are followed.
+const BEHIND_AFTER: usize = 2;
+/// Selected rows between one whose lines are asked for and one that is read.
+const READ_AFTER: usize = 4;
+const _: () = assert!(READ_AFTER < LANES);
 
 /// The clock is asked anew when so many gates have been read since, a whole row counting as
 /// [`ROW_COST`]: about a microsecond.
@@ -32,6 +36,8 @@ pub struct Walker {
     row_reads: Reads,
     /// The rows that lie in mapped memory.
     mapped: Option<MappedRows>,
+    /// The gate, for those.
+    quick: Option<QuickGate>,
     /// The gate's words behind an unused one, as in a whole row.
     scratch: Vec<u64>,
     again: Vec<u64>,
@@ -40,20 +46,21 @@ pub struct Walker {
 impl Walker {
     /// A walker, or `None` when the plan lacks the gate's fields.
     pub fn new(bound: BoundPlan, select: Select) -> Option<Walker> {
-        let gate = Gate::Sessions(GateFields::of(&bound.plan)?, select);
+        let gate = Gate::of_sessions(&bound.plan, select)?;
         Walker::with_gate(bound, gate)
     }
 
     /// A walker over the rows in use of an array of other state objects, e.g. processes, or `None`
     /// when the plan lacks their flag.
     pub fn of_state_objects(bound: BoundPlan) -> Option<Walker> {
-        let gate = Gate::InUse(bound.plan.field(STATE_FLAG)?);
+        let gate = Gate::of_state_objects(&bound.plan)?;
         Walker::with_gate(bound, gate)
     }
 
     fn with_gate(bound: BoundPlan, gate: Gate) -> Option<Walker> {
         let [gate_reads, row_reads] = Reads::of(&bound.plan)?;
-        let mapped = MappedRows::new(&*bound.space, &bound.rows.spots, bound.plan.reach);
+        let mapped = MappedRows::of(&bound);
+        let quick = gate.quick(&bound.plan);
         Some(Walker {
             scratch: vec![0; gate_reads.words.len() + 1],
             again: vec![0; bound.plan.row_words],
@@ -62,6 +69,7 @@ impl Walker {
             gate_reads,
             row_reads,
             mapped,
+            quick,
         })
     }
 
@@ -88,51 +96,98 @@ impl Walker {
         }
         frame.clear();
         self.bound.space.refresh();
+        if self.mapped.as_ref().is_some_and(|rows| !rows.intact()) {
+            // what is left of a file that was cut is read through its bounds
+            self.mapped = None;
+        }
         let mut clock = Clock {
             elapsed_ns,
             off_ns: 0,
             credit: 0,
         };
-        let mut waiting = Waiting::default();
+        let mut queue = Queue::default();
         // a read of memory that isn't mapped takes far longer than asking the clock
         let gate_cost = self.mapped.as_ref().map_or(CLOCK_AFTER, |_| 1);
         for slot in 0..self.bound.rows.spots.len() {
-            if let Some(rows) = &self.mapped {
-                rows.prefetch(slot + PREFETCH_AHEAD, &self.gate_reads.words);
-            }
+            self.ask_for_gate(slot + PREFETCH_AHEAD);
             clock.credit += gate_cost;
-            match self.read_gate(slot) {
-                Ok(()) => frame.seen += 1,
+            let selected = match self.is_selected(slot) {
+                Ok(selected) => selected,
                 Err(unreadable) => {
                     frame.seen += u32::from(!unreadable.placeless);
                     frame.faulted += 1;
                     continue;
                 }
-            }
-            if !self.gate.selects(&self.scratch) {
+            };
+            frame.seen += 1;
+            if !selected {
                 continue;
             }
-            if let Some(rows) = &self.mapped {
-                rows.prefetch(slot, &self.row_reads.words);
+            queue.push(slot);
+            if queue.waiting() <= READ_AFTER
+                && let Some(row) = self.mapped.as_ref().and_then(|rows| rows.row(slot))
+            {
+                row.prefetch(&self.row_reads.words);
             }
-            if let Some(slot) = waiting.push(slot) {
-                self.take(slot, frame, &mut clock);
-            }
+            self.look_behind(&mut queue, BEHIND_AFTER);
+            // the last one's lines are asked for while the first one is read
+            self.take(&mut queue, READ_AFTER, frame, &mut clock);
         }
-        while let Some(slot) = waiting.pop() {
-            self.take(slot, frame, &mut clock);
+        self.look_behind(&mut queue, 0);
+        self.take(&mut queue, 0, frame, &mut clock);
+    }
+
+    /// Asks for what is behind the pointers of queued rows, but for those of the last ones.
+    #[inline]
+    fn look_behind(&mut self, queue: &mut Queue, but: usize) {
+        while let Some((slot, lane)) = queue.next_behind(but) {
+            if let Some(rows) = &mut self.mapped {
+                rows.look_behind(slot, lane);
+            }
         }
     }
 
-    /// Reads the gate of a row into the scratch words.
+    /// Reads queued rows into the frame, but for the last ones.
     #[inline]
-    fn read_gate(&mut self, slot: usize) -> Result<(), Unreadable> {
-        if let Some(rows) = &self.mapped {
-            let read = rows.gather(slot, &self.gate_reads.words, &mut self.scratch[1..]);
-            if read.is_some() {
-                return Ok(());
+    fn take(
+        &mut self,
+        queue: &mut Queue,
+        but: usize,
+        frame: &mut Frame,
+        clock: &mut Clock<impl FnMut() -> u64>,
+    ) {
+        while let Some(at) = queue.next_read(but) {
+            let next = (but > 0).then(|| queue.last());
+            self.take_row(at, next, frame, clock);
+        }
+    }
+
+    /// Asks for the lines of a mapped row's gate.
+    #[inline(always)]
+    fn ask_for_gate(&self, slot: usize) {
+        if let Some(row) = self.mapped.as_ref().and_then(|rows| rows.row(slot)) {
+            match &self.quick {
+                Some(gate) => gate.ask_for(row),
+                None => row.prefetch(&self.gate_reads.words),
             }
         }
+    }
+
+    /// Whether a row is wanted, by its gate.
+    #[inline(always)]
+    fn is_selected(&mut self, slot: usize) -> Result<bool, Unreadable> {
+        if let Some(gate) = &self.quick
+            && let Some(row) = self.mapped.as_ref().and_then(|rows| rows.row(slot))
+            && let Some(selected) = gate.selects(row)
+        {
+            return Ok(selected);
+        }
+        self.read_gate(slot)?;
+        Ok(self.gate.selects(&self.scratch))
+    }
+
+    /// Reads the gate of any row into the scratch words.
+    fn read_gate(&mut self, slot: usize) -> Result<(), Unreadable> {
         let spot = self.spot(slot).ok_or(Unreadable { placeless: true })?;
         let space = &*self.bound.space;
         self.gate_reads
@@ -144,11 +199,18 @@ impl Walker {
         self.bound.rows.spots.get(slot)?.ok()
     }
 
-    /// Reads a selected row into the frame.
-    fn take(&mut self, slot: usize, frame: &mut Frame, clock: &mut Clock<impl FnMut() -> u64>) {
+    /// Reads a selected row, which has had this lane of the queue, into the frame.
+    #[inline]
+    fn take_row(
+        &mut self,
+        (slot, lane): (usize, usize),
+        next: Option<usize>,
+        frame: &mut Frame,
+        clock: &mut Clock<impl FnMut() -> u64>,
+    ) {
         let off_ns = clock.now();
         let row = frame.next_row();
-        let Ok(quality) = self.read_row(slot, row) else {
+        let Ok(quality) = self.read_row((slot, lane), next, row) else {
             frame.faulted += 1;
             return;
         };
@@ -161,8 +223,13 @@ impl Walker {
 
     /// Reads a row until two readings in a row are equal, or the retries are used up.
     #[inline]
-    fn read_row(&mut self, slot: usize, row: &mut [u64]) -> Result<Quality, Fault> {
-        let mut quality = match self.read_mapped(slot, row) {
+    fn read_row(
+        &mut self,
+        (slot, lane): (usize, usize),
+        next: Option<usize>,
+        row: &mut [u64],
+    ) -> Result<Quality, Fault> {
+        let mut quality = match self.read_mapped((slot, lane), next, row) {
             Some(true) => Quality::CLEAN,
             moved => self.read_until_quiet(slot, row, moved.is_some())?,
         };
@@ -174,19 +241,15 @@ impl Walker {
 
     /// Reads a mapped row twice. `Some(false)`: it moved meanwhile; `None`: it isn't mapped.
     #[inline]
-    fn read_mapped(&mut self, slot: usize, row: &mut [u64]) -> Option<bool> {
-        let (words, plan) = (&self.row_reads.words, &self.bound.plan);
-        let (space, rows) = (&*self.bound.space, self.mapped.as_ref()?);
-        let (own, behind) = row.split_at_mut(words.len() + 1);
-        rows.gather(slot, words, &mut own[1..])?;
-        prefetch_all(space, plan, own);
-        own[0] = follow_all(space, plan, own, behind);
-        if !rows.same(slot, words, &own[1..])? {
-            return Some(false);
-        }
-        // the pointers are the same, so only what is behind them can have moved
-        let again = &mut self.again[own.len()..];
-        Some(follow_all(space, plan, own, again) == own[0] && again == behind)
+    fn read_mapped(
+        &mut self,
+        at: (usize, usize),
+        next: Option<usize>,
+        row: &mut [u64],
+    ) -> Option<bool> {
+        let (words, space) = (&self.row_reads.words, &*self.bound.space);
+        let rows = self.mapped.as_mut()?;
+        rows.read(space, at, next, words, row, &mut self.again)
     }
 
     /// The same for any memory; `moved`: a first attempt has seen the row move.
@@ -255,34 +318,52 @@ impl<F: FnMut() -> u64> Clock<F> {
     }
 }
 
-/// Selected rows that are yet to be read, in order.
+/// Selected rows that are yet to be read, in order; each has a lane until then.
 #[derive(Default)]
-struct Waiting {
-    slots: [usize; ROWS_AHEAD],
-    first: usize,
-    len: usize,
+struct Queue {
+    slots: [usize; LANES],
+    /// How many rows came, of how many the pointers were followed, and how many were read.
+    pushed: usize,
+    looked: usize,
+    read: usize,
 }
 
-impl Waiting {
-    /// Adds a row, and gives the first one back if there are too many.
-    fn push(&mut self, slot: usize) -> Option<usize> {
-        let out = if self.len == ROWS_AHEAD {
-            self.pop()
-        } else {
-            None
-        };
-        self.slots[(self.first + self.len) % ROWS_AHEAD] = slot;
-        self.len += 1;
-        out
+impl Queue {
+    #[inline]
+    fn push(&mut self, slot: usize) {
+        self.slots[self.pushed % LANES] = slot;
+        self.pushed += 1;
     }
 
-    fn pop(&mut self) -> Option<usize> {
-        if self.len == 0 {
-            return None;
-        }
-        let slot = self.slots[self.first];
-        self.first = (self.first + 1) % ROWS_AHEAD;
-        self.len -= 1;
-        Some(slot)
+    /// Rows that are yet to be read.
+    #[inline]
+    fn waiting(&self) -> usize {
+        self.pushed - self.read
+    }
+
+    /// The slot of the row that came last.
+    #[inline]
+    fn last(&self) -> usize {
+        self.slots[self.pushed.wrapping_sub(1) % LANES]
+    }
+
+    /// The next row whose pointers are to be followed, unless it is one of the last `but`.
+    #[inline]
+    fn next_behind(&mut self, but: usize) -> Option<(usize, usize)> {
+        let at = self.looked;
+        (at + but < self.pushed).then(|| {
+            self.looked += 1;
+            (self.slots[at % LANES], at % LANES)
+        })
+    }
+
+    /// The next row to be read, unless it is one of the last `but`.
+    #[inline]
+    fn next_read(&mut self, but: usize) -> Option<(usize, usize)> {
+        let at = self.read;
+        (at + but < self.pushed).then(|| {
+            self.read += 1;
+            (self.slots[at % LANES], at % LANES)
+        })
     }
 }
