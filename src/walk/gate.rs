@@ -246,12 +246,7 @@ mod tests {
         let words = [0x8877_6655_4433_2211, 0xFFEE_DDCC_BBAA_0099, 0x1234_5678];
         for byte in 0..32 {
             for size in 0..=10 {
-                let field = FieldRef {
-                    byte,
-                    size,
-                    stored: Stored::Uint,
-                    chase: None,
-                };
+                let field = FieldRef::new(byte, size, Stored::Uint, None);
                 let bits = Bits::of(field);
                 assert_eq!(bits.uint(&words), field.uint(&words), "{field:?}");
             }
