@@ -26,10 +26,61 @@ pub(super) struct Coverage {
 }
 
 /// A tick of the recording; all in microseconds.
-struct Tick {
-    time: i64,
+pub(super) struct Tick {
+    pub(super) time: i64,
     weight: i64,
     late: i64,
+    /// Of a file that was imported: such ticks have no monotonic time.
+    pub(super) imported: bool,
+}
+
+impl Tick {
+    /// Begin and end of the time that it stands for, and how much a tick before that may be earlier. What was
+    /// taken late stands for the time at which it was due.
+    pub(super) fn piece(&self) -> (i64, i64, i64) {
+        let due = self.time.saturating_sub(self.late);
+        (due.saturating_sub(self.weight), self.time, self.weight)
+    }
+}
+
+/// Gives the ticks that `options` select, none if the recording has none.
+pub(super) fn each_tick(
+    reader: &Reader,
+    options: ScanOptions,
+    take: &mut dyn FnMut(Tick),
+) -> Result<(), RecordError> {
+    let columns = ["sample_time", "weight_us", "late_us", "mono_ns"];
+    let options = ScanOptions {
+        columns: Some(columns.map(str::to_owned).to_vec()),
+        ..options
+    };
+    let scan = match reader.scan("ticks", &options) {
+        Ok(scan) => scan,
+        Err(RecordError::NoTable { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for batch in scan {
+        let batch = batch?;
+        let column = |name: &str| batch.column_by_name(name);
+        let times =
+            column("sample_time").and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
+        let weights = column("weight_us").and_then(|c| c.as_primitive_opt::<UInt64Type>());
+        let lates = column("late_us").and_then(|c| c.as_primitive_opt::<UInt32Type>());
+        let monos = column("mono_ns").and_then(|c| c.as_primitive_opt::<UInt64Type>());
+        if let (Some(times), Some(weights), Some(lates), Some(monos)) =
+            (times, weights, lates, monos)
+        {
+            for row in 0..batch.num_rows() {
+                take(Tick {
+                    time: times.value(row),
+                    weight: i64::try_from(weights.value(row)).unwrap_or(i64::MAX),
+                    late: i64::from(lates.value(row)),
+                    imported: monos.value(row) == 0,
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Coverage {
@@ -46,49 +97,19 @@ impl Coverage {
         let options = ScanOptions {
             from_us: Some(first.saturating_sub(REACH_US)),
             to_us: Some(last.saturating_add(REACH_US)),
-            columns: Some(vec![
-                "sample_time".into(),
-                "weight_us".into(),
-                "late_us".into(),
-            ]),
             host: Some(host.to_owned()),
             instance: Some(instance.to_owned()),
+            ..ScanOptions::default()
         };
-        let mut ticks: Vec<Tick> = Vec::new();
-        let scan = match reader.scan("ticks", &options) {
-            Ok(scan) => scan,
-            Err(RecordError::NoTable { .. }) => return Ok(Coverage::default()),
-            Err(error) => return Err(error.into()),
-        };
-        for batch in scan {
-            let batch = batch?;
-            let column = |name: &str| batch.column_by_name(name);
-            let times = column("sample_time")
-                .and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
-            let weights = column("weight_us").and_then(|c| c.as_primitive_opt::<UInt64Type>());
-            let lates = column("late_us").and_then(|c| c.as_primitive_opt::<UInt32Type>());
-            if let (Some(times), Some(weights), Some(lates)) = (times, weights, lates) {
-                ticks.extend((0..batch.num_rows()).map(|row| Tick {
-                    time: times.value(row),
-                    weight: i64::try_from(weights.value(row)).unwrap_or(i64::MAX),
-                    late: i64::from(lates.value(row)),
-                }));
-            }
-        }
+        let mut ticks = Vec::new();
+        each_tick(reader, options, &mut |tick| ticks.push(tick))?;
         Ok(Coverage::joined(&ticks))
     }
 
     /// Spans of ticks. Weights cover the run without holes, each up to the end of its tick's period; a tick lies anywhere in
     /// its period, so a hole shorter than a tick's weight is none.
     fn joined(ticks: &[Tick]) -> Coverage {
-        let mut pieces: Vec<(i64, i64, i64)> = ticks
-            .iter()
-            .map(|tick| {
-                // what was taken late stands for the time at which it was due
-                let due = tick.time.saturating_sub(tick.late);
-                (due.saturating_sub(tick.weight), tick.time, tick.weight)
-            })
-            .collect();
+        let mut pieces: Vec<(i64, i64, i64)> = ticks.iter().map(Tick::piece).collect();
         pieces.sort_unstable();
         let mut spans: Vec<(i64, i64)> = Vec::new();
         for (start, end, weight) in pieces {
@@ -154,7 +175,12 @@ mod tests {
 
     #[test]
     fn late_and_missed_ticks_leave_no_hole() {
-        let tick = |time, weight, late| Tick { time, weight, late };
+        let tick = |time, weight, late| Tick {
+            time,
+            weight,
+            late,
+            imported: false,
+        };
         // periods of 10: the one due at 22 came at 51, and three were missed after it
         let ticks = [
             tick(3, 10, 0),

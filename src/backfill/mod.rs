@@ -15,6 +15,7 @@
 mod coverage;
 mod error;
 mod folds;
+pub mod gaps;
 mod header;
 mod read;
 mod tables;

@@ -112,6 +112,8 @@ struct Rows<'a> {
     /// Place of SESSION_STATE if the file lacks it, and of the file's EVENT.
     state: Option<(usize, usize)>,
     active: Option<usize>,
+    /// Place of SESSION_KIND if the file lacks it, and of the file's SESSION_TYPE.
+    kind: Option<(usize, usize)>,
     spool: Spool,
 }
 
@@ -124,15 +126,18 @@ impl<'a> Rows<'a> {
     ) -> Rows<'a> {
         let place = |name: &str| columns.iter().position(|c| c.ash == name);
         let lacks = |column: &usize| header.place(Use::Column(*column)).is_none();
-        let event = place("event").and_then(|event| header.place(Use::Column(event)));
+        let field = |name: &str| place(name).and_then(|place| header.place(Use::Column(place)));
         Rows {
             path,
             header,
             zone: wanted.zone.as_ref(),
             instance: wanted.instance_number,
             said: wanted.instance_number.is_some(),
-            state: place("session_state").filter(lacks).zip(event),
+            state: place("session_state").filter(lacks).zip(field("event")),
             active: place("is_active"),
+            kind: place("session_kind")
+                .filter(lacks)
+                .zip(field("session_type")),
             spool: Spool {
                 view: wanted.view.unwrap_or(header.view),
                 columns: columns.iter().map(|c| (*c, Builder::new(c.kind))).collect(),
@@ -196,6 +201,14 @@ impl<'a> Rows<'a> {
         if let Some((state, event)) = self.state {
             let waits = record.get(event).is_some_and(|event| !event.is_empty());
             values[state] = Value::Text(if waits { "WAITING" } else { "ON CPU" }.into());
+        }
+        if let Some((kind, session_type)) = self.kind {
+            // recursive sessions are in no view
+            values[kind] = match record.get(session_type).as_deref() {
+                Some("FOREGROUND") => Value::Text("USER".into()),
+                Some("BACKGROUND") => Value::Text("BACKGROUND".into()),
+                _ => Value::Null,
+            };
         }
         if let Some(active) = self.active {
             values[active] = Value::Bool(true);

@@ -171,9 +171,9 @@ fn seconds_without_rows_are_watched_as_sample_ids_say() {
 #[test]
 fn values_and_the_state_that_a_file_lacks() {
     let dir = tempfile::tempdir().unwrap();
-    let text = "\"SNAP_ID\",\"SAMPLE_TIME\",\"SAMPLE_TIME_UTC\",\"INSTANCE_NUMBER\",SESSION_ID,\"SESSION_SERIAL#\",EVENT,CURRENT_OBJ#,SQL_CHILD_NUMBER,IN_PARSE,P1,SQL_EXEC_START,MODULE,EVENT_ID\n\
-        7,2026-11-21 11:00:00,2026-11-21 10:00:00,1,12,34,,-1,-1,Y,18446744073709551615,21-NOV-26,\"a,\"\"b\"\"\",5\n\
-        7,2026-11-21 11:00:00,2026-11-21 10:00:00,2,13,34,x,-1,-1,Y,1,,m,5\n";
+    let text = "\"SNAP_ID\",\"SAMPLE_TIME\",\"SAMPLE_TIME_UTC\",\"INSTANCE_NUMBER\",SESSION_ID,\"SESSION_SERIAL#\",EVENT,CURRENT_OBJ#,SQL_CHILD_NUMBER,IN_PARSE,P1,SQL_EXEC_START,MODULE,EVENT_ID,SESSION_TYPE\n\
+        7,2026-11-21 11:00:00,2026-11-21 10:00:00,1,12,34,,-1,-1,Y,18446744073709551615,21-NOV-26,\"a,\"\"b\"\"\",5,FOREGROUND\n\
+        7,2026-11-21 11:00:00,2026-11-21 10:00:00,2,13,34,x,-1,-1,Y,1,,m,5,BACKGROUND\n";
     let mut wanted = wanted(dir.path(), text, "");
     assert!(
         backfill(&wanted)
@@ -213,6 +213,7 @@ fn values_and_the_state_that_a_file_lacks() {
         ("in_parse", Some("true")),
         ("p1", Some("18446744073709551615")),
         ("sql_exec_start", None),
+        ("session_kind", Some("USER")),
         ("module", Some("a,\"b\"")),
         ("weight_us", Some("10000000")),
         ("source", Some("dba_hist")),

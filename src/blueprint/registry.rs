@@ -341,7 +341,7 @@ impl Registry {
         let mut paths: Vec<PathBuf> = entries.filter(wanted).collect();
         paths.sort();
         for path in paths {
-            match read_file(&path) {
+            match read_file(&path, MAX_BYTES as u64) {
                 Ok(bytes) => self.add(&bytes, Origin::File(path)),
                 Err(e) => self.problem(path.display().to_string(), e.to_string()),
             }
@@ -366,12 +366,16 @@ impl Registry {
     }
 }
 
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+/// The content of a file that should have at most so many bytes: one byte more of a larger one, so that the caller
+/// sees that it is too large.
+///
+/// # Errors
+/// The file system's.
+pub fn read_file(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
     let mut bytes = Vec::new();
-    // One byte more than is allowed, so that the reader sees that it is too large.
     std::fs::File::open(path)?
-        .take(MAX_BYTES as u64 + 1)
+        .take(most.saturating_add(1))
         .read_to_end(&mut bytes)?;
     Ok(bytes)
 }

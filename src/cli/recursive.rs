@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::args::{DumpArgs, Format, RecursiveArg};
-use super::print::{csv_cell, plain};
-use super::{Exit, Failure, table};
+use super::args::{DumpArgs, RecursiveArg};
+use super::{Exit, Failure, print};
 use crate::decode::columns::needs_of;
 use crate::decode::{COLUMNS, Decoder};
 use crate::sample::recursives::{Life, Watch};
@@ -49,34 +48,12 @@ pub fn watch(args: &DumpArgs, time: Duration, out: &mut dyn Write) -> Result<Exi
     let mut meta = summary;
     meta.extend(lifetimes(&lives));
     let rows: Vec<Map<String, Json>> = lives.iter().map(object).collect();
-    match args.format {
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, &json!({"meta": meta, "recursive": rows}))?;
-            writeln!(out)?;
-        }
-        Format::Jsonl => {
-            for row in &rows {
-                serde_json::to_writer(&mut *out, row)?;
-                writeln!(out)?;
-            }
-        }
-        Format::Csv => {
-            writeln!(out, "{}", COLUMNS_SHOWN.join(","))?;
-            for row in &rows {
-                let cells = COLUMNS_SHOWN.map(|c| csv_cell(&plain(&row[c])));
-                writeln!(out, "{}", cells.join(","))?;
-            }
-        }
-        Format::Table => {
-            let mut shown = table::new(&COLUMNS_SHOWN);
-            for row in &rows {
-                shown.add_row(COLUMNS_SHOWN.map(|c| plain(&row[c])));
-            }
-            table::right(&mut shown, &[0, 1, 2, 3, 4, 5, 6, 7]);
-            writeln!(out, "{}", table::render(&shown))?;
-            for (name, value) in &meta {
-                writeln!(out, "{name}: {}", plain(value))?;
-            }
+    let document = json!({"meta": meta, "recursive": rows});
+    if !print::machine(out, args.format, &document, &rows, &COLUMNS_SHOWN)? {
+        let shown = print::table(&rows.iter().collect::<Vec<_>>(), &COLUMNS_SHOWN);
+        writeln!(out, "{shown}")?;
+        for (name, value) in &meta {
+            writeln!(out, "{name}: {}", print::plain(value))?;
         }
     }
     out.flush()?;

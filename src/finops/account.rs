@@ -11,10 +11,11 @@ use super::checks::{Checks, Reason};
 use super::dead_letters::Letter;
 use super::deltas::read::{Coverage, Found, Window, read_deltas};
 use super::deltas::sessions::Session;
-use super::deltas::{CpuSource, Delta, LifeKey, Unobserved};
-use super::sampled::Time;
-use super::tenants::{IDLE, Tenants};
+use super::deltas::{Counter, CpuSource, Delta, LifeKey, Unobserved};
+use super::sampled::{Sampled, Time, tenant_of};
+use super::tenants::Tenants;
 use super::usage::Usage;
+use crate::backfill::gaps::Gap;
 use crate::record::Reader;
 
 /// How to account.
@@ -89,7 +90,7 @@ pub struct Entry {
     pub os_cpu_us: u64,
     /// What can't have been seen.
     pub unseen: Unseen,
-    /// CPU and DB time thereof of sessions that only the database's own history has seen, µs.
+    /// CPU and DB time thereof that only the database's own history has seen, µs.
     pub filled_us: (u64, u64),
     /// Sessions that only samples have seen, as they lived between two readings; not charged.
     pub unread: u64,
@@ -116,7 +117,15 @@ pub struct Account {
     pub reasons: BTreeMap<Reason, u64>,
     /// What was read.
     pub coverage: Coverage,
+    /// Times without samples of the recorder.
+    pub gaps: Vec<Gap>,
 }
+
+/// Who takes refused deltas.
+pub type Refused<'a> = dyn FnMut(Letter) -> Result<(), FinopsError> + 'a;
+
+/// Who takes charged deltas, and what can't have been seen, with the tenant.
+pub type Charged<'a> = dyn FnMut(&str, &Session, Found<'_>) -> Result<(), FinopsError> + 'a;
 
 impl Account {
     fn entry(&mut self, tenant: &str, at_us: i64, step_us: Option<i64>) -> &mut Entry {
@@ -129,27 +138,51 @@ impl Account {
         entry.usage.add(&Usage::of(delta));
         entry.deltas += 1;
         entry.resets += u64::from(delta.reset);
-        if delta.cpu_source == CpuSource::Os {
-            entry.os_cpu_us += delta.counters[0];
+        match delta.cpu_source {
+            CpuSource::Counter => {}
+            CpuSource::Os => entry.os_cpu_us += delta.counters[Counter::Cpu as usize],
+            CpuSource::Samples => {
+                entry.filled_us.0 += delta.counters[Counter::Cpu as usize];
+                entry.filled_us.1 += delta.counters[Counter::DbTime as usize];
+            }
         }
         entry.unseen.temp_byte_us_bound += delta.temp_byte_us_bound;
         entry.sessions.insert((session.instance.clone(), delta.key));
     }
 
-    /// Adds what samples of a gap say.
-    pub(super) fn fill(&mut self, tenant: &str, time: &Time, step_us: Option<i64>) {
-        let mut usage = Usage::default();
-        usage.0[0] = u128::from(time.cpu_us);
-        usage.0[1] = u128::from(time.db_us);
+    /// Charges a delta or refuses it.
+    fn deliver(
+        &mut self,
+        session: &Session,
+        delta: &Delta,
+        tenant: &Result<String, Reason>,
+        options: &AccountOptions<'_>,
+        refused: &mut Refused<'_>,
+        charged: &mut Charged<'_>,
+    ) -> Result<(), FinopsError> {
+        let usage = Usage::of(delta);
         self.total.add(&usage);
-        let entry = self.entry(tenant, time.last_us, step_us);
-        entry.usage.add(&usage);
-        entry.filled_us.0 += time.cpu_us;
-        entry.filled_us.1 += time.db_us;
+        let verdict = match tenant {
+            Err(reason) => Err((*reason, String::new())),
+            Ok(tenant) => match options.checks.possible(delta) {
+                Ok(()) => Ok(tenant),
+                Err(detail) => Err((Reason::Impossible, detail)),
+            },
+        };
+        let (reason, detail) = match verdict {
+            Ok(tenant) => {
+                self.charge(session, delta, tenant, options.step_us);
+                return charged(tenant, session, Found::Delta(delta));
+            }
+            Err(why) => why,
+        };
+        self.refused.add(&usage);
+        *self.reasons.entry(reason).or_default() += 1;
+        refused(Letter::of(session, delta, reason, detail))
     }
 
     /// Notes a session that only samples have seen.
-    pub(super) fn unread(&mut self, tenant: &str, time: &Time, step_us: Option<i64>) {
+    fn unread(&mut self, tenant: &str, time: &Time, step_us: Option<i64>) {
         let entry = self.entry(tenant, time.last_us, step_us);
         entry.unread += 1;
         entry.unread_db_us += time.db_us;
@@ -189,8 +222,8 @@ impl Account {
 pub fn account(
     reader: &Reader,
     options: &AccountOptions<'_>,
-    refused: &mut dyn FnMut(Letter) -> Result<(), FinopsError>,
-    charged: &mut dyn FnMut(&str, &Session, Found<'_>) -> Result<(), FinopsError>,
+    refused: &mut Refused<'_>,
+    charged: &mut Charged<'_>,
 ) -> Result<Account, FinopsError> {
     let mut account = Account::default();
     // attributes hardly change, and rules cost more than a look-up
@@ -200,33 +233,13 @@ pub fn account(
         let tenant = match known.get(session) {
             Some(tenant) => tenant,
             None => {
-                let tenant = match session.is_overhead() {
-                    true => Ok(IDLE),
-                    false => options.checks.tenant(session, options.tenants),
-                };
-                known
-                    .entry(session.clone())
-                    .or_insert(tenant.map(str::to_owned))
+                let tenant = tenant_of(session, &options.checks, options.tenants);
+                known.entry(session.clone()).or_insert(tenant)
             }
         };
         match (found, tenant) {
-            (Found::Delta(delta), Ok(tenant)) => {
-                let usage = Usage::of(delta);
-                account.total.add(&usage);
-                if let Err(detail) = options.checks.possible(delta) {
-                    account.refused.add(&usage);
-                    *account.reasons.entry(Reason::Impossible).or_default() += 1;
-                    return refused(Letter::of(session, delta, Reason::Impossible, detail));
-                }
-                account.charge(session, delta, tenant, step);
-                charged(tenant, session, found)
-            }
-            (Found::Delta(delta), Err(reason)) => {
-                let usage = Usage::of(delta);
-                account.total.add(&usage);
-                account.refused.add(&usage);
-                *account.reasons.entry(*reason).or_default() += 1;
-                refused(Letter::of(session, delta, *reason, String::new()))
+            (Found::Delta(delta), tenant) => {
+                account.deliver(session, delta, tenant, options, refused, charged)
             }
             (Found::Unobserved(lost), Ok(tenant)) => {
                 account.entry(tenant, lost.to_us, step).unseen.add(lost);
@@ -237,4 +250,35 @@ pub fn account(
     })?;
     account.coverage = coverage;
     Ok(account)
+}
+
+/// Fills gaps: what only the database's own history has seen, as the recorder was away, is added to the
+/// account like any delta, and sessions that only the recorder's own samples have seen are noted.
+///
+/// # Errors
+/// What `refused` and `charged` say.
+pub fn fill(
+    account: &mut Account,
+    sampled: &Sampled,
+    options: &AccountOptions<'_>,
+    refused: &mut Refused<'_>,
+    charged: &mut Charged<'_>,
+) -> Result<(), FinopsError> {
+    // samples don't tell when a session logged on
+    let mut read: HashMap<(String, u32, u32), LifeKey> = HashMap::new();
+    for (instance, key) in account.entries.values().flat_map(|e| &e.sessions) {
+        read.insert((instance.clone(), key.sid, key.serial), *key);
+    }
+    for (session, delta) in &sampled.filled {
+        let tenant = tenant_of(session, &options.checks, options.tenants);
+        let whose = (session.instance.clone(), delta.key.sid, delta.key.serial);
+        let key = read.get(&whose).copied().unwrap_or(delta.key);
+        let delta = Delta { key, ..*delta };
+        account.deliver(session, &delta, &tenant, options, refused, charged)?;
+    }
+    for (tenant, time) in &sampled.unread {
+        account.unread(tenant, time, options.step_us);
+    }
+    account.gaps.clone_from(&sampled.gaps);
+    Ok(())
 }

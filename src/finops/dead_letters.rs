@@ -158,7 +158,13 @@ fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, FinopsError> {
 /// # Errors
 /// The file can't be read, or a line of it isn't a letter.
 pub fn letters(dir: &Path) -> Result<Vec<Letter>, FinopsError> {
-    lines(&dir.join(LETTERS))
+    let path = dir.join(LETTERS);
+    if !path.exists() {
+        let message = "no ledger; give the directory that cost deltas --ledger wrote";
+        let none = std::io::Error::new(std::io::ErrorKind::NotFound, message);
+        return Err(FinopsError::io(&path)(none));
+    }
+    lines(&path)
 }
 
 impl Ledger {

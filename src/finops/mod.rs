@@ -13,6 +13,7 @@ pub mod dead_letters;
 pub mod deltas;
 pub mod directives;
 mod error;
+pub mod files;
 pub mod focus;
 pub mod groups;
 pub mod import;

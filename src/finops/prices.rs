@@ -9,8 +9,8 @@ use std::path::Path;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
-use super::FinopsError;
 use super::usage::{ALL, METRICS};
+use super::{FinopsError, files};
 
 /// The shipped example, which applies without a file.
 pub const EXAMPLE: &str = include_str!("../../examples/prices.toml");
@@ -149,7 +149,7 @@ impl Prices {
         match path {
             None => Prices::parse(EXAMPLE, Path::new(EXAMPLE_PATH)),
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(FinopsError::io(path))?;
+                let text = files::text(path).map_err(FinopsError::io(path))?;
                 Prices::parse(&text, path)
             }
         }
@@ -164,13 +164,17 @@ impl Prices {
             path: path.to_path_buf(),
             message,
         };
-        let table: toml::Table = toml::from_str(text).map_err(|e| wrong(e.to_string()))?;
+        let odd = |error: toml::de::Error| {
+            let (line, column, message) = files::located(text, &error);
+            wrong(format!("line {line}, column {column}: {message}"))
+        };
+        let table: toml::Table = toml::from_str(text).map_err(odd)?;
         if let Some(at) = float_in(&toml::Value::Table(table)) {
             return Err(wrong(format!(
                 "{at} is a floating-point number, which loses digits; write it as a text, like \"0.002\""
             )));
         }
-        let file: File = toml::from_str(text).map_err(|e| wrong(e.to_string()))?;
+        let file: File = toml::from_str(text).map_err(odd)?;
         if file.decimals > MAX_DECIMALS {
             return Err(wrong(format!(
                 "decimals: at most {MAX_DECIMALS} expected, found {}",

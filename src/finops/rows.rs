@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::deltas::read::HOUR_US;
 use super::deltas::sessions::Session;
 use super::deltas::{COUNTERS, CpuSource, Delta, LifeKey};
 use super::mapping::SessionAttributes;
@@ -36,7 +37,7 @@ pub struct Row {
     pub to_us: i64,
     /// Since when CPU that is counted now may have been used, µs since 1970.
     pub cpu_since_us: i64,
-    /// `counter` or `os`.
+    /// `counter`, `os`, or `samples`: filled from imported ones.
     pub cpu_source: CpuSource,
     /// CPU, µs.
     pub cpu_us: u64,
@@ -255,8 +256,20 @@ fn id_of(session: &Session, delta: &Delta) -> String {
     }
     hash.update(delta.key.sid.to_le_bytes());
     hash.update(delta.key.serial.to_le_bytes());
-    hash.update(delta.key.logon_us.to_le_bytes());
-    hash.update(delta.to_us.to_le_bytes());
+    if delta.cpu_source == CpuSource::Samples {
+        // one of a session's hour, whatever is imported later; samples tell no LOGON_TIME
+        let a = &session.attributes;
+        for text in [&a.module_name, &a.action, &a.client_id] {
+            let text = text.as_deref().unwrap_or_default();
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        }
+        hash.update(b"samples");
+        hash.update(delta.to_us.div_euclid(HOUR_US).to_le_bytes());
+    } else {
+        hash.update(delta.key.logon_us.to_le_bytes());
+        hash.update(delta.to_us.to_le_bytes());
+    }
     let bytes = hash.finalize();
     bytes[..16].iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -9,13 +9,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::directives::{Directive, Plans, Scope};
+use super::files;
 use super::mapping::{
     Attribute, Grant, ManualSwitch, Matching, Priorities, PrioritiesError, Privileges, Rule,
     RuleSet, RulesError, User, identifier,
 };
-
-/// Largest file that is read, bytes.
-const MAX_FILE: u64 = 64 << 20;
 
 /// Why a file of rules can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -135,12 +133,7 @@ impl RulesFile {
             path: path.to_path_buf(),
             source,
         };
-        let size = std::fs::metadata(path).map_err(io)?.len();
-        if size > MAX_FILE {
-            let found = format!("expected at most {MAX_FILE} bytes, found {size}");
-            return Err(io(std::io::Error::other(found)));
-        }
-        let text = std::fs::read_to_string(path).map_err(io)?;
+        let text = files::text(path).map_err(io)?;
         RulesFile::parse(&text, path)
     }
 
@@ -150,14 +143,12 @@ impl RulesFile {
     /// Line and column of what isn't right.
     pub fn parse(text: &str, path: &Path) -> Result<RulesFile, RulesFileError> {
         toml::from_str(text).map_err(|error: toml::de::Error| {
-            let at = error.span().map_or(0, |span| span.start.min(text.len()));
-            let before = text.get(..at).unwrap_or(text);
-            let line_start = before.rfind('\n').map_or(0, |n| n + 1);
+            let (line, column, message) = files::located(text, &error);
             RulesFileError::Content {
                 path: path.to_path_buf(),
-                line: before.matches('\n').count() + 1,
-                column: before[line_start..].chars().count() + 1,
-                message: error.message().replace('\n', "; "),
+                line,
+                column,
+                message,
             }
         })
     }
@@ -200,6 +191,19 @@ impl RulesFile {
         })?;
         rules.in_plan = self.plans().groups();
         Ok(rules)
+    }
+
+    /// The document without what only `cost` knows: rules that name a tenant and no group are none of the Resource
+    /// Manager's, and decide about no group.
+    pub fn of_groups(&self) -> RulesFile {
+        let mut file = self.clone();
+        file.rules.retain(|rule| rule.group.is_some());
+        file
+    }
+
+    /// Whether it tells tenants apart.
+    pub fn has_tenants(&self) -> bool {
+        !self.tenants.is_empty() || self.rules.iter().any(|rule| rule.tenant.is_some())
     }
 
     /// Directives and the active plan.

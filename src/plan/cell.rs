@@ -60,6 +60,12 @@ impl FieldRef {
         value & self.mask
     }
 
+    /// How far its number is shifted in its word, and the number's bits; `None` when it lies across two
+    /// words.
+    pub fn in_one_word(&self) -> Option<(u32, u64)> {
+        (!self.straddles).then_some((self.shift, self.mask))
+    }
+
     /// Whether the chase that fetched the field faulted in this row: the first word says so.
     #[inline]
     pub fn is_faulted(&self, row: &[u64]) -> bool {
@@ -120,6 +126,8 @@ mod tests {
         assert_eq!(field(4, 4).uint(&row), 0x8877_6655);
         assert_eq!(field(0, 8).uint(&row), row[0]);
         assert_eq!(field(6, 4).uint(&row), 0x0099_8877, "straddles two words");
+        assert_eq!(field(6, 4).in_one_word(), None);
+        assert_eq!(field(2, 2).in_one_word(), Some((16, 0xFFFF)));
         assert_eq!(field(12, 4).int(&row), i64::from(0xFFEE_DDCCu32 as i32));
         assert_eq!(field(16, 8).uint(&row), 0, "past the end reads as zero");
         assert_eq!(field(3, 0).uint(&row), 0);

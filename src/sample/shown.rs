@@ -94,6 +94,12 @@ impl Named for Map<String, Json> {
     }
 }
 
+impl Named for Json {
+    fn named(&self, column: &str) -> Option<&Json> {
+        self.get(column)
+    }
+}
+
 impl Named for RowValues {
     fn named(&self, column: &str) -> Option<&Json> {
         self.get(column)

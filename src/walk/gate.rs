@@ -124,19 +124,16 @@ impl QuickGate {
     /// `None` when a field lies across two words.
     pub(super) fn of(plan: &Plan, select: &Select) -> Option<QuickGate> {
         let mut offsets = [0; FIELDS];
-        let mut bits = [Bits::default(); FIELDS];
+        let mut bits = [(0, 0); FIELDS];
         for (i, need) in GateFields::NEEDS.into_iter().enumerate() {
             let field = plan.field(need)?;
-            bits[i] = Bits::of(field);
-            if bits[i].high_mask != 0 {
-                return None;
-            }
+            bits[i] = field.in_one_word()?;
             offsets[i] = u32::try_from(plan.row_offset(field)? & !7).ok()?;
         }
         Some(QuickGate {
             words: FewWords::new(offsets)?,
-            shifts: bits.map(|b| b.low_shift),
-            masks: bits.map(|b| b.mask),
+            shifts: bits.map(|(shift, _)| shift),
+            masks: bits.map(|(_, mask)| mask),
             select: select.clone(),
         })
     }
@@ -156,66 +153,26 @@ impl QuickGate {
     }
 }
 
-/// Where a field's bits are in a scratch row: in one word, or in two of which the second's are
-/// above the first's.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Bits {
-    low: u32,
-    low_shift: u32,
-    high: u32,
-    high_shift: u32,
-    /// Of both together.
-    mask: u64,
-    /// Of the second word; 0 when there is none.
-    high_mask: u64,
-}
-
-impl Bits {
-    fn of(field: FieldRef) -> Bits {
-        let (low, skip) = (field.byte / 8, field.byte % 8 * 8);
-        let width = field.size.min(8) * 8;
-        let straddles = skip + width > 64;
-        Bits {
-            low,
-            low_shift: skip,
-            high: low + u32::from(straddles),
-            high_shift: (64 - skip) % 64,
-            mask: u64::MAX.checked_shr(64 - width).unwrap_or(0),
-            high_mask: if straddles { u64::MAX } else { 0 },
-        }
-    }
-
-    /// What [`FieldRef::uint`] gives.
-    #[inline(always)]
-    fn uint(self, words: &[u64]) -> u64 {
-        let word = |at: u32| words.get(at as usize).copied().unwrap_or(0);
-        let high = (word(self.high) & self.high_mask) << self.high_shift;
-        (word(self.low) >> self.low_shift | high) & self.mask
-    }
-}
-
 /// What decides whether a row is wanted.
 #[derive(Clone, Debug)]
 pub(super) enum Gate {
     /// Session rows, by these fields.
-    Sessions([Bits; FIELDS], Select),
+    Sessions([FieldRef; FIELDS], Select),
     /// Rows of any state object: KSSPAFLG & 1.
-    InUse(Bits),
+    InUse(FieldRef),
 }
 
 impl Gate {
     /// The gate of session rows, or `None` when the plan lacks its fields.
     pub(super) fn of_sessions(plan: &Plan, select: Select) -> Option<Gate> {
-        let mut bits = [Bits::default(); FIELDS];
-        for (bits, need) in bits.iter_mut().zip(GateFields::NEEDS) {
-            *bits = Bits::of(plan.field(need)?);
-        }
-        Some(Gate::Sessions(bits, select))
+        let f = GateFields::of(plan)?;
+        let fields = [f.used, f.kind, f.status, f.event, f.wait, f.seq];
+        Some(Gate::Sessions(fields, select))
     }
 
     /// The gate of any state objects, or `None` when the plan lacks their flag.
     pub(super) fn of_state_objects(plan: &Plan) -> Option<Gate> {
-        Some(Gate::InUse(Bits::of(plan.field(STATE_FLAG)?)))
+        Some(Gate::InUse(plan.field(STATE_FLAG)?))
     }
 
     /// The same for mapped rows, where that can be done in a quicker way.
@@ -230,26 +187,8 @@ impl Gate {
     #[inline(always)]
     pub(super) fn selects(&self, words: &[u64]) -> bool {
         match self {
-            Gate::Sessions(bits, select) => select.selects(|i| bits[i].uint(words)),
+            Gate::Sessions(fields, select) => select.selects(|i| fields[i].uint(words)),
             Gate::InUse(flag) => flag.uint(words) & 1 != 0,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::blueprint::model::Stored;
-
-    #[test]
-    fn bits_are_those_of_the_field() {
-        let words = [0x8877_6655_4433_2211, 0xFFEE_DDCC_BBAA_0099, 0x1234_5678];
-        for byte in 0..32 {
-            for size in 0..=10 {
-                let field = FieldRef::new(byte, size, Stored::Uint, None);
-                let bits = Bits::of(field);
-                assert_eq!(bits.uint(&words), field.uint(&words), "{field:?}");
-            }
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Consumer groups against the simulator's truth: of a running instance, of a recording, of changed
 //! rules, and the limits of plan directives.
 
+mod limits;
+mod switches;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use arrow::array::AsArray;
@@ -404,100 +405,4 @@ fn selections(dir: &Path, recording: &str, rules: &str) {
             "{args:?}: {found}, {error}"
         );
     }
-}
-
-/// Sets the lock graph of a seed: who waits, waits for ever.
-fn waiters(sim: &Sim, seed: u64) -> BTreeSet<u64> {
-    let mut stream = UnixStream::connect(sim.file("control.sock")).unwrap();
-    writeln!(stream, "{}", json!({"graph": seed})).unwrap();
-    let mut reply = String::new();
-    BufReader::new(stream).read_line(&mut reply).unwrap();
-    let document = sim.json_file("graph.json");
-    let edges = document["edges"].as_array().unwrap().iter();
-    edges.map(|e| e["waiter"].as_u64().unwrap()).collect()
-}
-
-#[test]
-fn calls_that_wait_past_a_limit_would_have_been_killed() {
-    let _beside = shared();
-    let sim = Sim::start("GRPLIM", &["--sessions", "160", "--processes", "140"]);
-    // whose turn it is to wait depends on who is connected at that moment
-    let mut graphs = (7..107).map(|seed| waiters(&sim, seed));
-    let waiting = graphs.find(|waiting| waiting.len() > 3).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let recording = dir.path().join("recording");
-    let recording = recording.to_str().unwrap();
-    let record = [
-        "record",
-        "-I",
-        "GRPLIM",
-        "-r",
-        "20",
-        "-d",
-        "6s",
-        "--stats-every",
-        "1s",
-        "-o",
-        recording,
-    ];
-    assert!(sgascope(record).status.success());
-    let directive = |limit: &str| {
-        let script = format!(
-            "exec dbms_resource_manager.create_plan_directive(plan => 'DAYTIME', group_or_subplan => 'DEFAULT_CONSUMER_GROUP', \
-             comment => '', switch_group => 'KILL_SESSION', {limit}, switch_for_call => TRUE)"
-        );
-        let script = write(dir.path(), "limit.sql", &script);
-        import(dir.path(), "limit.toml", &[&script])
-    };
-    let limits = |limit: &str| {
-        let rules = directive(limit);
-        let args = [
-            "groups",
-            "limits",
-            recording,
-            "--rules",
-            &rules,
-            "-f",
-            "json",
-            "--certain",
-        ];
-        let output = sgascope(args);
-        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
-        (end(&output).0, found)
-    };
-    let (code, found) = limits("switch_elapsed_time => 1");
-    assert_eq!(code, 0);
-    let passed = found["passed"].as_array().unwrap();
-    let sids: BTreeSet<u64> = passed.iter().map(|p| p["sid"].as_u64().unwrap()).collect();
-    assert!(waiting.is_subset(&sids), "{waiting:?} wait, {sids:?} found");
-    for row in passed {
-        let (least, most) = (
-            row["at_least"].as_f64().unwrap(),
-            row["at_most"].as_f64().unwrap(),
-        );
-        assert!(least > 1.0 && least <= most && most < 60.0, "{row}");
-        assert_eq!(
-            (&row["action"], &row["limit"]),
-            (&json!("KILL_SESSION"), &json!("SWITCH_ELAPSED_TIME"))
-        );
-    }
-    // who waits uses no CPU and reads nothing
-    let of_waiters = |found: &Value| {
-        let rows = found["passed"].as_array().unwrap().iter();
-        rows.filter(|p| waiting.contains(&p["sid"].as_u64().unwrap()))
-            .count()
-    };
-    assert_eq!(of_waiters(&limits("switch_time => 1").1), 0);
-    assert_eq!(of_waiters(&limits("switch_io_logical => 1").1), 0);
-    let (code, nothing) = limits("switch_elapsed_time => 3600");
-    assert_eq!((code, nothing["passed"].as_array().unwrap().len()), (1, 0));
-    // requests are in no recording's default statistics: that is said, not guessed
-    let (_, untold) = limits("switch_io_reqs => 1");
-    assert!(
-        untold["notes"]
-            .to_string()
-            .contains("SWITCH_IO_REQS can't be judged"),
-        "{}",
-        untold["notes"]
-    );
 }

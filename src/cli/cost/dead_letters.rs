@@ -2,12 +2,23 @@
 
 use std::io::Write;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::super::args::{DeadLettersCommand, Format};
-use super::super::{Exit, Failure, table};
+use super::super::{Exit, Failure, print};
 use super::Rules;
 use crate::finops::dead_letters::{Ledger, Letter, letters};
+
+/// Columns in CSV and for people.
+const COLUMNS: [&str; 7] = [
+    "sample_time",
+    "reason",
+    "instance_name",
+    "session_id",
+    "session_serial_no",
+    "username",
+    "detail",
+];
 
 pub fn run(command: &DeadLettersCommand) -> Result<Exit, Failure> {
     let mut out = std::io::stdout().lock();
@@ -54,50 +65,13 @@ pub fn run(command: &DeadLettersCommand) -> Result<Exit, Failure> {
 }
 
 fn list(out: &mut dyn Write, all: &[Letter], format: Format) -> Result<(), Failure> {
-    match format {
-        Format::Json => writeln!(out, "{}", json!(all))?,
-        Format::Jsonl => {
-            for letter in all {
-                writeln!(out, "{}", json!(letter))?;
-            }
-        }
-        Format::Csv | Format::Table => {
-            let names = [
-                "sample_time",
-                "reason",
-                "instance_name",
-                "session_id",
-                "session_serial_no",
-                "username",
-                "detail",
-            ];
-            let cells = all.iter().map(|letter| {
-                let row = &letter.row;
-                [
-                    row.sample_time.clone(),
-                    letter.reason.name().to_owned(),
-                    row.instance_name.clone(),
-                    row.session_id.to_string(),
-                    row.session_serial_no.to_string(),
-                    row.username.clone().unwrap_or_default(),
-                    letter.detail.clone(),
-                ]
-            });
-            if format == Format::Csv {
-                writeln!(out, "{}", names.join(","))?;
-                for row in cells {
-                    let row = row.map(|cell| super::super::print::csv_cell(&cell));
-                    writeln!(out, "{}", row.join(","))?;
-                }
-            } else {
-                let mut shown = table::new(&names);
-                for row in cells {
-                    shown.add_row(row.map(|cell| cell.replace(char::is_control, " ")));
-                }
-                table::right(&mut shown, &[3, 4]);
-                write!(out, "{}", table::render(&shown))?;
-            }
-        }
+    let rows: Vec<Json> = all.iter().map(|letter| json!(letter)).collect();
+    if !print::machine(out, format, &rows, &rows, &COLUMNS)? {
+        write!(
+            out,
+            "{}",
+            print::table(&rows.iter().collect::<Vec<_>>(), &COLUMNS)
+        )?;
     }
     Ok(())
 }

@@ -5,11 +5,10 @@ use std::io::Write;
 use serde_json::{Value as Json, json};
 
 use super::super::args::{DeltasArgs, Format};
-use super::super::print::csv_cell;
-use super::super::{Exit, Failure, table};
+use super::super::{Exit, Failure, print};
 use super::Asked;
+use super::report::{gap_lines, gaps, refused};
 use crate::finops::FinopsError;
-use crate::finops::account::account;
 use crate::finops::dead_letters::Ledger;
 use crate::finops::deltas::Unobserved;
 use crate::finops::deltas::read::Found;
@@ -77,48 +76,34 @@ fn printed(args: &DeltasArgs, asked: &Asked) -> Result<Exit, Failure> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut rows: Vec<Json> = Vec::new();
     let mut count = 0u64;
+    // as they come: there may be many
     let lines = args.format == Format::Jsonl;
     let mut failed = None;
-    let made = account(
-        &asked.reader,
-        &asked.options(None),
-        &mut |_| Ok(()),
-        &mut |tenant, session, found| {
-            let row = row_json(tenant, session, found)?;
-            count += 1;
-            if !lines {
-                rows.push(row);
-            } else if failed.is_none() {
-                failed = writeln!(out, "{row}").err();
-            }
-            Ok(())
-        },
-    )?;
+    let made = asked.accounted(None, &mut |_| Ok(()), &mut |tenant, session, found| {
+        let row = row_json(tenant, session, found)?;
+        count += 1;
+        if !lines {
+            rows.push(row);
+        } else if failed.is_none() {
+            failed = writeln!(out, "{row}").err();
+        }
+        Ok(())
+    })?;
     if let Some(error) = failed {
         return Err(error.into());
     }
-    match args.format {
-        Format::Jsonl => {}
-        Format::Json => {
-            let refused = made.reasons.iter().map(|(r, n)| (r.name(), *n));
-            let refused: serde_json::Map<String, Json> =
-                refused.map(|(r, n)| (r.to_owned(), n.into())).collect();
-            let document = json!({
-                "meta": {"refused": refused, "readings": made.coverage.readings},
-                "deltas": rows,
-            });
-            serde_json::to_writer(&mut out, &document)?;
-            writeln!(out)?;
-        }
-        Format::Csv => csv(&mut out, &rows)?,
-        Format::Table => {
-            let mut shown = table::new(&SHOWN);
-            for row in &rows {
-                shown.add_row(SHOWN.iter().map(|name| cell(row, name)));
-            }
-            table::right(&mut shown, &[3, 4, 6, 8, 9, 10, 11]);
-            write!(out, "{}", table::render(&shown))?;
-        }
+    let document = json!({
+        "meta": {
+            "refused": refused(&made),
+            "readings": made.coverage.readings,
+            "gaps": gaps(&made),
+        },
+        "deltas": rows,
+    });
+    if !lines && !print::machine(&mut out, args.format, &document, &rows, &columns(&rows))? {
+        let all: Vec<&Json> = rows.iter().collect();
+        write!(out, "{}", print::table(&all, &SHOWN))?;
+        write!(out, "{}", gap_lines(&made))?;
     }
     out.flush()?;
     let refused: u64 = made.reasons.values().sum();
@@ -130,12 +115,8 @@ fn printed(args: &DeltasArgs, asked: &Asked) -> Result<Exit, Failure> {
     Ok(if count == 0 { Exit::Nothing } else { Exit::Ok })
 }
 
-fn cell(row: &Json, name: &str) -> String {
-    let value = row.get(name).unwrap_or(&Json::Null);
-    super::super::print::plain(value).replace(char::is_control, " ")
-}
-
-fn csv(out: &mut dyn Write, rows: &[Json]) -> Result<(), Failure> {
+/// Columns in CSV: of deltas, and of what wasn't seen.
+fn columns(rows: &[Json]) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for row in rows {
         let own = row.as_object().into_iter().flat_map(|o| o.keys());
@@ -144,28 +125,18 @@ fn csv(out: &mut dyn Write, rows: &[Json]) -> Result<(), Failure> {
                 names.push(name);
             }
         }
-        // deltas, then what wasn't seen: both have been met soon
         if names.contains(&"unobserved") && names.contains(&"cpu_us") {
             break;
         }
     }
-    writeln!(out, "{}", names.join(","))?;
-    for row in rows {
-        let cells = names.iter().map(|name| {
-            let value = row.get(*name).unwrap_or(&Json::Null);
-            csv_cell(&super::super::print::plain(value))
-        });
-        writeln!(out, "{}", cells.collect::<Vec<_>>().join(","))?;
-    }
-    Ok(())
+    names
 }
 
 fn to_ledger(args: &DeltasArgs, asked: &Asked, dir: &std::path::Path) -> Result<Exit, Failure> {
     let ledger = std::cell::RefCell::new(Ledger::open(dir)?);
     let (mut charged, mut known, mut letters) = (0u64, 0u64, 0u64);
-    let made = account(
-        &asked.reader,
-        &asked.options(None),
+    let made = asked.accounted(
+        None,
         &mut |letter| {
             letters += u64::from(ledger.borrow_mut().refuse(&letter)?);
             Ok(())

@@ -8,41 +8,28 @@ use jiff::Timestamp;
 use super::super::args::{ExportArgs, ExportFormat};
 use super::super::{Exit, Failure};
 use super::Asked;
-use crate::finops::FinopsError;
-use crate::finops::account::Account;
-use crate::finops::focus::{Cell, Naming, Periods, rows, write_csv, write_parquet};
-use crate::finops::money::shares;
-use crate::finops::prices::Period;
-use crate::finops::quota::bounds;
-use crate::finops::statement::statement;
-
-const DAY_US: i64 = 86_400_000_000;
+use crate::finops::focus::{Cell, DAY_US, Naming, days, rows, write_csv, write_parquet};
+use crate::finops::{FinopsError, files};
 
 pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let asked = Asked::of(&args.account)?;
     let naming = naming(args, &asked)?;
-    let made = asked.accounted(Some(DAY_US))?;
+    let made = asked.sums(Some(DAY_US))?;
     let prices = &asked.rules.prices;
     let idle = asked.idle(args.idle);
-    let hours = instance_time(&made);
     // by begin of the billing period
     let mut files: BTreeMap<i64, Vec<Vec<Cell>>> = BTreeMap::new();
-    for (day, instance_us) in hours {
-        let statement = statement(&made, Some(day), prices, idle, instance_us)?;
-        let billing = bounds(Period::Month, day)?;
-        let periods = Periods {
-            charge: (day, day + DAY_US),
-            billing,
-        };
+    for day in days(&made, prices, idle)? {
+        let (statement, periods) = (&day.statement, &day.periods);
         let found = rows(
             args.focus,
-            &statement,
+            statement,
             prices,
             &naming,
-            &periods,
-            instance_us,
+            periods,
+            day.instance_us,
         )?;
-        files.entry(billing.0).or_default().extend(found);
+        files.entry(periods.billing.0).or_default().extend(found);
     }
     let mut out = std::io::stdout().lock();
     let mut all = 0;
@@ -77,7 +64,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
 
 fn naming(args: &ExportArgs, asked: &Asked) -> Result<Naming, Failure> {
     let hash = match (&args.hash_key, args.hash_tenant) {
-        (Some(path), _) => Some(std::fs::read_to_string(path).map_err(FinopsError::io(path))?),
+        (Some(path), _) => Some(files::text(path).map_err(FinopsError::io(path))?),
         (None, true) => Some(String::new()),
         (None, false) => None,
     };
@@ -95,25 +82,4 @@ fn naming(args: &ExportArgs, asked: &Asked) -> Result<Naming, Failure> {
         resource: instances.join(","),
         hash,
     })
-}
-
-/// The days, and what of the instances' time is of each: all together is all of it.
-fn instance_time(made: &Account) -> Vec<(i64, i64)> {
-    let (first, last) = made.coverage.span_us.unwrap_or((0, -1));
-    let mut days: Vec<i64> = made.entries.keys().map(|(_, day)| *day).collect();
-    let mut day = first.div_euclid(DAY_US) * DAY_US;
-    while day <= last {
-        days.push(day);
-        day += DAY_US;
-    }
-    days.sort_unstable();
-    days.dedup();
-    let overlap = |day: i64| {
-        let time = last.min(day + DAY_US) - first.max(day);
-        u128::try_from(time).unwrap_or(0)
-    };
-    let weights: Vec<u128> = days.iter().map(|day| overlap(*day)).collect();
-    let parts = shares(i128::from(made.coverage.instance_us), &weights);
-    let parts = parts.into_iter().map(|us| us as i64);
-    days.into_iter().zip(parts).collect()
 }

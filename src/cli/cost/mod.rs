@@ -12,16 +12,17 @@ mod report;
 use std::path::Path;
 
 use super::args::{AccountArgs, CostArgs, CostCommand, CostRules};
+use super::groups::file_exit;
 use super::report::window;
 use super::{Exit, Failure};
 use crate::analyze::AnalyzeError;
 use crate::finops::FinopsError;
-use crate::finops::account::{Account, AccountOptions, account};
+use crate::finops::account::{Account, AccountOptions, Charged, Refused, account, fill};
 use crate::finops::checks::Checks;
 use crate::finops::deltas::read::Window;
 use crate::finops::prices::Prices;
-use crate::finops::rules_file::{Idle, RulesFileError};
-use crate::finops::sampled::{fill, sampled};
+use crate::finops::rules_file::Idle;
+use crate::finops::sampled::{Sampled, sampled};
 use crate::finops::tenants::Tenants;
 use crate::record::Reader;
 
@@ -41,13 +42,10 @@ impl From<FinopsError> for Failure {
         let exit = match error {
             FinopsError::Record(error) => return error.into(),
             FinopsError::Columns(AnalyzeError::Record(error)) => return error.into(),
-            FinopsError::Io { ref source, .. } => match source.kind() {
-                std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
-                std::io::ErrorKind::NotFound => Exit::Nothing,
-                _ => Exit::Damaged,
-            },
-            FinopsError::Config { .. } | FinopsError::TooLarge(_) => Exit::Usage,
+            FinopsError::Io { ref source, .. } => file_exit(source),
+            FinopsError::TooLarge(_) => Exit::Usage,
             FinopsError::Columns(_)
+            | FinopsError::Config { .. }
             | FinopsError::Damaged { .. }
             | FinopsError::Rows(_)
             | FinopsError::Json(_) => Exit::Damaged,
@@ -65,15 +63,7 @@ struct Rules {
 
 impl Rules {
     fn of(args: &CostRules) -> Result<Rules, Failure> {
-        let tenants = args.tenants.as_deref().map(Tenants::load).transpose();
-        let tenants = tenants.map_err(|e| match &e {
-            RulesFileError::Io { source, .. }
-                if source.kind() == std::io::ErrorKind::PermissionDenied =>
-            {
-                Failure::new(Exit::NoPermission, e.to_string())
-            }
-            _ => Failure::new(Exit::Usage, e.to_string()),
-        })?;
+        let tenants = args.tenants.as_deref().map(Tenants::load).transpose()?;
         let prices = Prices::load(args.prices.as_deref())?;
         let checks = Checks {
             limits: prices.limits.clone(),
@@ -123,17 +113,34 @@ impl Asked {
     }
 
     /// The account, gaps filled, by periods of such a length.
-    fn accounted(&self, step_us: Option<i64>) -> Result<Account, Failure> {
-        let mut made = account(
-            &self.reader,
-            &self.options(step_us),
-            &mut |_| Ok(()),
-            &mut |_, _, _| Ok(()),
-        )?;
-        let tenants = self.rules.tenants.as_ref();
-        let times = sampled(&self.reader, &self.window, &self.rules.checks, tenants)?;
-        fill(&mut made, &times, step_us);
-        Ok(made)
+    fn accounted(
+        &self,
+        step_us: Option<i64>,
+        refused: &mut Refused<'_>,
+        charged: &mut Charged<'_>,
+    ) -> Result<Account, FinopsError> {
+        self.with_samples(step_us, refused, charged)
+            .map(|(made, _)| made)
+    }
+
+    /// The same with what samples say.
+    fn with_samples(
+        &self,
+        step_us: Option<i64>,
+        refused: &mut Refused<'_>,
+        charged: &mut Charged<'_>,
+    ) -> Result<(Account, Sampled), FinopsError> {
+        let options = self.options(step_us);
+        let mut made = account(&self.reader, &options, refused, charged)?;
+        let (checks, tenants) = (&options.checks, options.tenants);
+        let sampled = sampled(&self.reader, &self.window, checks, tenants)?;
+        fill(&mut made, &sampled, &options, refused, charged)?;
+        Ok((made, sampled))
+    }
+
+    /// The account only.
+    fn sums(&self, step_us: Option<i64>) -> Result<Account, FinopsError> {
+        self.accounted(step_us, &mut |_| Ok(()), &mut |_, _, _| Ok(()))
     }
 
     fn options(&self, step_us: Option<i64>) -> AccountOptions<'_> {

@@ -5,8 +5,8 @@ use std::io::Write;
 use serde_json::{Value as Json, json};
 
 use super::super::args::{Format, QuotaCheckArgs, QuotaCommand};
-use super::super::print::{csv_cell, plain};
-use super::super::{Exit, Failure, table};
+use super::super::print::{self, plain};
+use super::super::{Exit, Failure};
 use super::Asked;
 use crate::analyze::last_tick_us;
 use crate::finops::FinopsError;
@@ -18,17 +18,26 @@ use crate::finops::rows::rfc3339;
 use crate::finops::rules_file::Idle;
 use crate::finops::statement::{Line, budget, statement};
 
-const SHOWN: [&str; 10] = [
+/// Columns in CSV.
+const COLUMNS: [&str; 13] = [
     "tenant",
     "period",
     "from",
+    "to",
     "level",
     "used",
     "budget",
+    "currency",
     "percent",
     "reached_at",
     "earliest",
     "latest",
+    "within_period",
+];
+
+/// Columns for people; sentences tell the rest.
+const SHOWN: [&str; 7] = [
+    "tenant", "period", "level", "used", "budget", "currency", "percent",
 ];
 
 pub fn run(command: &QuotaCommand) -> Result<Exit, Failure> {
@@ -105,7 +114,7 @@ struct Standing {
 }
 
 fn standing(asked: &Asked, quota: &Quota, idle: Idle, now_us: i64) -> Result<Standing, Failure> {
-    let made = asked.accounted(Some(HOUR_US))?;
+    let made = asked.sums(Some(HOUR_US))?;
     let prices = &asked.rules.prices;
     let all = statement(&made, None, prices, idle, made.coverage.instance_us)?;
     let of = |lines: &[Line]| {
@@ -184,46 +193,34 @@ fn described(
 
 fn print(lines: &[Json], format: Format) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    let cells = |line: &Json| SHOWN.map(|name| plain(&line[name]));
-    match format {
-        Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(lines)?)?,
-        Format::Jsonl => {
-            for line in lines {
-                writeln!(out, "{line}")?;
-            }
-        }
-        Format::Csv => {
-            writeln!(out, "{}", SHOWN.join(","))?;
-            for line in lines {
-                writeln!(out, "{}", cells(line).map(|c| csv_cell(&c)).join(","))?;
-            }
-        }
-        Format::Table => {
-            let mut shown = table::new(&SHOWN);
-            for line in lines {
-                shown.add_row(cells(line).map(|c| c.replace(char::is_control, " ")));
-            }
-            table::right(&mut shown, &[4, 5, 6]);
-            write!(out, "{}", table::render(&shown))?;
-            for line in lines {
-                if let Some(text) = sentence(line) {
-                    writeln!(out, "{text}")?;
-                }
-            }
+    if !print::machine(&mut out, format, &lines, lines, &COLUMNS)? {
+        write!(
+            out,
+            "{}",
+            print::table(&lines.iter().collect::<Vec<_>>(), &SHOWN)
+        )?;
+        for line in lines {
+            writeln!(out, "{}", sentence(line))?;
         }
     }
     Ok(())
 }
 
-/// What a projection says, for people.
-fn sentence(line: &Json) -> Option<String> {
+/// How a budget stands, for people.
+fn sentence(line: &Json) -> String {
     let minute = |name: &str| Some(line[name].as_str()?.get(..16)?.replace('T', " "));
-    let latest = minute("latest").unwrap_or_else(|| "never".to_owned());
-    Some(format!(
-        "{} reaches its budget of a {} on {} UTC, 95 %: {} to {latest}",
-        plain(&line["tenant"]),
-        plain(&line["period"]),
-        minute("reached_at")?,
-        minute("earliest")?,
-    ))
+    let tenant = plain(&line["tenant"]);
+    let period = plain(&line["period"]);
+    let since = plain(&line["from"]).chars().take(10).collect::<String>();
+    let budget = format!("its budget of the {period} since {since}");
+    match (minute("reached_at"), minute("earliest")) {
+        (Some(at), Some(earliest)) => {
+            let latest = minute("latest").unwrap_or_else(|| "never".to_owned());
+            format!("{tenant} reaches {budget} on {at} UTC; 95 %: {earliest} to {latest}")
+        }
+        _ if line["level"] == Level::Breach.name() => format!("{tenant} has used up {budget}"),
+        _ => format!(
+            "{tenant}: no whole hours with charges yet from which to tell when it reaches {budget}"
+        ),
+    }
 }

@@ -4,10 +4,11 @@ use std::io::Write;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::super::args::{CostReportArgs, Format};
-use super::super::print::{csv_cell, plain};
-use super::super::{Exit, Failure, table};
+use super::super::args::CostReportArgs;
+use super::super::print::{self, plain};
+use super::super::{Exit, Failure};
 use super::Asked;
+use crate::backfill::gaps::Gap;
 use crate::finops::FinopsError;
 use crate::finops::account::{Account, Entry};
 use crate::finops::money::decimal;
@@ -16,88 +17,166 @@ use crate::finops::rows::rfc3339;
 use crate::finops::statement::{Statement, statement};
 use crate::finops::usage::{ALL, Usage};
 
-/// Columns for people and in CSV: name in the document, header.
-const SHOWN: [&str; 12] = [
+/// Columns in CSV.
+const COLUMNS: [&str; 18] = [
     "tenant",
     "sessions",
     "cpu_seconds",
     "db_time_seconds",
     "logical_reads",
     "physical_reads",
+    "read_gib",
+    "written_gib",
+    "redo_gib",
+    "user_calls",
+    "user_commits",
     "temp_gib",
     "temp_gib_seconds",
     "pga_gib_seconds",
     "unobserved_cpu_seconds",
+    "filled_cpu_seconds",
     "shared_cost",
     "cost",
 ];
 
+/// Columns for people, as many as go into 80 characters.
+const SHOWN: [&str; 6] = [
+    "tenant",
+    "sessions",
+    "cpu_seconds",
+    "logical_reads",
+    "physical_reads",
+    "cost",
+];
+
+/// Gaps that are told of one by one, for people.
+const GAPS_SHOWN: usize = 5;
+
 pub fn run(args: &CostReportArgs) -> Result<Exit, Failure> {
     let asked = Asked::of(&args.account)?;
-    let made = asked.accounted(None)?;
+    let made = asked.sums(None)?;
     let prices = &asked.rules.prices;
     let idle = asked.idle(args.idle);
     let statement = statement(&made, None, prices, idle, made.coverage.instance_us)?;
     let document = document(&asked, &made, &statement)?;
     let mut out = std::io::stdout().lock();
-    match args.format {
-        Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?,
-        Format::Jsonl => {
-            for line in document["tenants"].as_array().into_iter().flatten() {
-                writeln!(out, "{line}")?;
-            }
-        }
-        Format::Csv => {
-            writeln!(out, "{}", SHOWN.join(","))?;
-            for line in lines(&document) {
-                let cells: Vec<String> = line.iter().map(|cell| csv_cell(cell)).collect();
-                writeln!(out, "{}", cells.join(","))?;
-            }
-        }
-        Format::Table => write!(out, "{}", for_people(&document))?,
+    let tenants = document["tenants"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    if !print::machine(&mut out, args.format, &document, tenants, &COLUMNS)? {
+        write!(out, "{}", for_people(&document, &made))?;
     }
     let nothing = made.coverage.readings == 0;
     Ok(if nothing { Exit::Nothing } else { Exit::Ok })
 }
 
-fn lines(document: &Json) -> Vec<Vec<String>> {
-    let all = document["tenants"].as_array().into_iter().flatten();
-    all.chain([&document["total"]])
-        .map(|line| {
-            let cell = |name: &&str| plain(line.get(*name).unwrap_or(&Json::Null));
-            SHOWN.iter().map(cell).collect()
-        })
-        .collect()
-}
-
-fn for_people(document: &Json) -> String {
-    let mut shown = table::new(&SHOWN);
-    for line in lines(document) {
-        shown.add_row(line.iter().map(|cell| cell.replace(char::is_control, " ")));
-    }
-    table::right(&mut shown, &(1..SHOWN.len()).collect::<Vec<_>>());
+fn for_people(document: &Json, made: &Account) -> String {
     let meta = &document["meta"];
     let mut text = format!(
-        "{} to {}, {}\n",
+        "{} to {}, cost in {}\n",
         plain(&meta["from"]),
         plain(&meta["to"]),
         plain(&meta["currency"])
     );
-    text += &table::render(&shown);
+    let tenants = document["tenants"].as_array().into_iter().flatten();
+    let total = &document["total"];
+    let lines: Vec<&Json> = tenants.chain([total]).collect();
+    text += &print::table(&lines, &SHOWN);
     text += &format!(
-        "unobserved: {} ends and gaps, at most {} s of CPU, {} logical and {} physical reads\n",
-        plain(&document["total"]["unobserved"]["times"]),
-        plain(&document["total"]["unobserved_cpu_seconds"]),
-        plain(&document["total"]["unobserved"]["logical_reads_bound"]),
-        plain(&document["total"]["unobserved"]["physical_reads_bound"]),
+        "in all: {} s of DB time, {} GiB of temporary space taken, {} GiB·s of PGA held (-f csv, -f json: by tenant)\n",
+        plain(&total["db_time_seconds"]),
+        plain(&total["temp_gib"]),
+        plain(&total["pga_gib_seconds"]),
     );
-    for (reason, count) in meta["refused"].as_object().into_iter().flatten() {
-        text += &format!("refused, {reason}: {count} deltas\n");
+    let unobserved = &total["unobserved"];
+    text += &format!(
+        "unobserved, not charged: {} ends of sessions and gaps; at most {} s of CPU, {} logical and {} physical reads\n",
+        plain(&unobserved["times"]),
+        plain(&total["unobserved_cpu_seconds"]),
+        plain(&unobserved["logical_reads_bound"]),
+        plain(&unobserved["physical_reads_bound"]),
+    );
+    if unobserved["unread_sessions"] != 0 {
+        let seconds = unobserved["unread_db_time_us"].as_u64().unwrap_or(0) as f64 / 1e6;
+        text += &format!(
+            "not charged: {} sessions that lived between two readings; {seconds:.1} s of DB time by samples\n",
+            plain(&unobserved["unread_sessions"]),
+        );
     }
-    for name in meta["missing"].as_array().into_iter().flatten() {
-        text += &format!("the recording lacks {}\n", plain(name));
+    text += &filled_line(made);
+    text += &gap_lines(made);
+    for (reason, count) in &made.reasons {
+        text += &format!(
+            "refused, {}: {count} deltas (cost deltas --ledger DIR keeps them)\n",
+            reason.name()
+        );
+    }
+    for name in &made.coverage.missing {
+        text += &format!("the recording lacks {name}\n");
     }
     text
+}
+
+/// What imported samples added, for people.
+pub(super) fn filled_line(made: &Account) -> String {
+    let filled = made.entries.values().map(|entry| entry.filled_us);
+    let (cpu, db) = filled.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    if (cpu, db) == (0, 0) {
+        return String::new();
+    }
+    format!(
+        "filled from imported samples: {:.1} s of CPU and {:.1} s of DB time thereof\n",
+        cpu as f64 / 1e6,
+        db as f64 / 1e6
+    )
+}
+
+/// When the recorder wasn't there, for people; the longest times.
+pub(super) fn gap_lines(made: &Account) -> String {
+    let mut gaps: Vec<&Gap> = made.gaps.iter().collect();
+    gaps.sort_by_key(|gap| gap.from_us - gap.to_us);
+    let second = |us: i64| rfc3339(us.div_euclid(1_000_000) * 1_000_000);
+    let seconds = |us: i64| us as f64 / 1e6;
+    let mut text = String::new();
+    for gap in gaps.iter().take(GAPS_SHOWN) {
+        let length = gap.to_us - gap.from_us;
+        let imported = match gap.imported_us {
+            0 => "nothing imported: who was there in it only isn't counted (record import fills gaps)".to_owned(),
+            us => format!("imported samples cover {:.1} s", seconds(us)),
+        };
+        text += &format!(
+            "gap of {}: {} to {}, {:.1} s; {imported}\n",
+            gap.instance_name,
+            second(gap.from_us),
+            second(gap.to_us),
+            seconds(length)
+        );
+    }
+    if gaps.len() > GAPS_SHOWN {
+        text += &format!("and {} shorter gaps\n", gaps.len() - GAPS_SHOWN);
+    }
+    text
+}
+
+/// When the recorder wasn't there.
+pub(super) fn gaps(made: &Account) -> Json {
+    let all = made.gaps.iter().map(|gap| {
+        json!({
+            "instance_name": gap.instance_name,
+            "from": rfc3339(gap.from_us),
+            "to": rfc3339(gap.to_us),
+            "gap_us": gap.to_us - gap.from_us,
+            "imported_us": gap.imported_us,
+        })
+    });
+    Json::Array(all.collect())
+}
+
+/// Deltas that were refused, by reason.
+pub(super) fn refused(made: &Account) -> Json {
+    let all = made.reasons.iter();
+    let all = all.map(|(reason, count)| (reason.name().to_owned(), (*count).into()));
+    Json::Object(all.collect())
 }
 
 fn document(asked: &Asked, made: &Account, statement: &Statement) -> Result<Json, FinopsError> {
@@ -136,11 +215,6 @@ fn document(asked: &Asked, made: &Account, statement: &Statement) -> Result<Json
 /// When, in what, and what is missing.
 pub(super) fn meta(asked: &Asked, made: &Account, dropped: &str) -> Json {
     let span = made.coverage.span_us;
-    let refused: Map<String, Json> = made
-        .reasons
-        .iter()
-        .map(|(reason, count)| (reason.name().to_owned(), (*count).into()))
-        .collect();
     json!({
         "from": span.map(|s| rfc3339(s.0)),
         "to": span.map(|s| rfc3339(s.1)),
@@ -149,7 +223,8 @@ pub(super) fn meta(asked: &Asked, made: &Account, dropped: &str) -> Json {
         "instance_hours_us": made.coverage.instance_us,
         "alive": made.coverage.alive,
         "missing": made.coverage.missing,
-        "refused": refused,
+        "gaps": gaps(made),
+        "refused": refused(made),
         "refused_quantities": quantities(&made.refused),
         "dropped_cost": dropped,
     })
@@ -200,6 +275,10 @@ fn describe(shown: &mut Map<String, Json>, entry: &Entry, limits: &Limits) {
     shown.insert(
         "unobserved_cpu_seconds".into(),
         in_units(u128::from(unseen.cpu_us_bound), 1_000_000),
+    );
+    shown.insert(
+        "filled_cpu_seconds".into(),
+        in_units(u128::from(entry.filled_us.0), 1_000_000),
     );
     shown.insert("quantities".into(), quantities(&entry.usage));
     shown.insert("os_cpu_us".into(), entry.os_cpu_us.into());

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::super::args::{GroupsEvaluateArgs, Only};
@@ -15,17 +16,24 @@ use crate::finops::mapping::{Field, Fields, SessionAttributes};
 use crate::sample::snapshot::Extras;
 use crate::sample::{Attachment, RowValues, Snapshot};
 
-const COLUMNS: [&str; 9] = [
-    "sid",
-    "serial_no",
+/// Columns for people.
+const SHOWN: [&str; 7] = [
+    "session",
     "username",
-    "module",
     "consumer_group",
     "given_by",
-    "rule",
+    "tenant",
     "actual_group",
     "seconds",
 ];
+
+/// A session as people see it: what gave it its group is the rule, if one did.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    session: &'a SessionRow,
+    given_by: &'a str,
+}
 
 pub fn run(args: &GroupsEvaluateArgs) -> Result<Exit, Failure> {
     let declared = declared(&args.rules)?;
@@ -99,6 +107,10 @@ fn look(args: &GroupsEvaluateArgs, declared: &Declared) -> Result<Evaluated, Fai
             instance: attachment.name.clone(),
             sid: number("sid"),
             serial_no: number("serial_no"),
+            logon_us: row["logon_time"]
+                .as_str()
+                .and_then(|t| t.parse::<jiff::Timestamp>().ok())
+                .map(jiff::Timestamp::as_microsecond),
             session,
             actual: match &row["resource_consumer_group"] {
                 Json::String(group) => Some(group.clone()),
@@ -137,7 +149,18 @@ fn shown(found: &Evaluated, top: usize) -> Result<String, Failure> {
     let groups = ["consumer_group", "sessions", "seconds", "aas"];
     text += &table(&found.groups, &groups, top)?;
     text.push('\n');
-    text += &table(&found.sessions, &COLUMNS, top)?;
+    let sessions: Vec<Shown<'_>> = found
+        .sessions
+        .iter()
+        .map(|session| Shown {
+            session,
+            // the group that it gives has a column of its own
+            given_by: session.rule.as_deref().map_or(session.given_by, |rule| {
+                rule.rsplit_once(" → ").map_or(rule, |(rule, _)| rule)
+            }),
+        })
+        .collect();
+    text += &table(&sessions, &SHOWN, top)?;
     for session in found.sessions.iter().take(top) {
         let who = format!("SID {},{}", session.sid, session.serial_no);
         for lost in &session.lost {

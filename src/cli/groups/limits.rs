@@ -40,17 +40,7 @@ fn shown(found: &Limits, top: usize) -> Result<String, Failure> {
     text += &table(&found.sums, &sums, top)?;
     text.push('\n');
     let columns = [
-        "sid",
-        "serial_no",
-        "username",
-        "consumer_group",
-        "judged",
-        "limit",
-        "allowed",
-        "at_least",
-        "at_most",
-        "certain",
-        "action",
+        "session", "username", "limit", "allowed", "at_least", "at_most", "certain", "action",
         "remark",
     ];
     text += &table(&found.passed, &columns, top)?;

@@ -30,7 +30,7 @@ pub fn run(args: &GroupsArgs) -> Result<Exit, Failure> {
 }
 
 /// What the system said of a file that the user named.
-fn file_exit(error: &std::io::Error) -> Exit {
+pub(super) fn file_exit(error: &std::io::Error) -> Exit {
     match error.kind() {
         std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
         std::io::ErrorKind::NotFound => Exit::Usage,
@@ -93,8 +93,12 @@ fn required(args: &RecordingArgs, instance: Option<&String>) -> Result<(Reader, 
     })
 }
 
-/// A row with its lists as text; in a table numbers have two digits behind the point.
-fn flat(row: &impl Serialize, rounded: bool) -> Result<Map<String, Json>, Failure> {
+/// Columns of groups; null where rules are ambiguous.
+const GROUPS: [&str; 3] = ["consumer_group", "from_group", "to_group"];
+
+/// A row with its lists as text. For people numbers have two digits behind the point, a session is SID and SERIAL# as
+/// ALTER SYSTEM KILL SESSION wants them, and null says what it means.
+fn flat(row: &impl Serialize, for_people: bool) -> Result<Map<String, Json>, Failure> {
     let Json::Object(mut map) = serde_json::to_value(row)? else {
         return Ok(Map::new());
     };
@@ -105,11 +109,22 @@ fn flat(row: &impl Serialize, rounded: bool) -> Result<Map<String, Json>, Failur
                 *value = texts.join("; ").into();
             }
             Json::Object(_) => *value = item(value).into(),
-            Json::Number(number) if rounded && number.is_f64() => {
+            Json::Number(number) if for_people && number.is_f64() => {
                 let number = number.as_f64().unwrap_or_default();
                 *value = ((number * 100.0).round() / 100.0).into();
             }
             _ => {}
+        }
+    }
+    if for_people {
+        for name in GROUPS {
+            if let Some(group @ Json::Null) = map.get_mut(name) {
+                *group = "(ambiguous)".into();
+            }
+        }
+        if let (Some(sid), Some(serial)) = (map.get("sid"), map.get("serial_no")) {
+            let session = format!("{},{}", plain(sid), plain(serial));
+            map.insert("session".to_owned(), session.into());
         }
     }
     Ok(map)
@@ -126,14 +141,21 @@ fn item(value: &Json) -> String {
     }
 }
 
-/// Rows as a table of these columns, the first `top`.
+/// Rows as a table of these columns, the first `top`; columns that are null in all of them are left out.
 fn table(rows: &[impl Serialize], columns: &[&str], top: usize) -> Result<String, Failure> {
     let rows: Vec<_> = rows
         .iter()
         .take(top)
         .map(|r| flat(r, true))
         .collect::<Result<_, _>>()?;
-    Ok(print::table(&rows.iter().collect::<Vec<_>>(), columns))
+    let is_given = |name: &&str| {
+        rows.is_empty()
+            || rows
+                .iter()
+                .any(|row| row.get(*name).is_some_and(|v| !v.is_null()))
+    };
+    let columns: Vec<&str> = columns.iter().copied().filter(is_given).collect();
+    Ok(print::table(&rows.iter().collect::<Vec<_>>(), &columns))
 }
 
 /// The whole document, or its rows, as asked; `None`: a table is wanted.

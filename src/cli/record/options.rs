@@ -57,7 +57,7 @@ pub struct ServiceArgs {
     /// Make the sampling thread a SCHED_FIFO one of this priority, 1 to 99: it goes before all ordinary work
     #[arg(long, value_name = "PRIORITY", value_parser = clap::value_parser!(i32).range(1..=99))]
     pub fifo: Option<i32>,
-    /// Session statistics in the table stats, names comma-separated, or none; what accounting for cost needs by default
+    /// Session statistics in the table stats, names comma-separated, or none; by default what accounting for cost and limits of consumer groups need
     #[arg(long, value_delimiter = ',', value_name = "NAMES|none")]
     pub stats: Vec<String>,
     /// How often they are read
@@ -68,15 +68,17 @@ pub struct ServiceArgs {
     pub processes_every: Duration,
 }
 
-/// Statistics that accounting for cost needs, by their names in V$STATNAME (Oracle Database Reference,
+/// Statistics that accounting for cost and plan directives' limits need, by their names in V$STATNAME (Oracle Database Reference,
 /// Statistics Descriptions).
-const COST_STATISTICS: [&str; 14] = [
+const COST_STATISTICS: [&str; 16] = [
     "CPU used by this session",
     "DB time",
     "session logical reads",
     "physical reads",
     "physical read total bytes",
     "physical write total bytes",
+    "physical read total IO requests",
+    "physical write total IO requests",
     "redo size",
     "user calls",
     "user commits",

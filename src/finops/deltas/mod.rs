@@ -118,6 +118,8 @@ pub enum CpuSource {
     Counter,
     /// CPU of the server process by the kernel: the counter stood still in a call.
     Os,
+    /// No counter: imported samples of a time without the recorder (`record import`).
+    Samples,
 }
 
 impl CpuSource {
@@ -126,6 +128,7 @@ impl CpuSource {
         match self {
             CpuSource::Counter => "counter",
             CpuSource::Os => "os",
+            CpuSource::Samples => "samples",
         }
     }
 }

@@ -15,7 +15,8 @@ use crate::analyze::columns::times;
 use crate::finops::FinopsError;
 use crate::record::{Reader, RecordError, ScanOptions};
 
-const HOUR_US: i64 = 3_600_000_000;
+/// An hour, µs.
+pub(in crate::finops) const HOUR_US: i64 = 3_600_000_000;
 
 /// What is found.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +76,13 @@ pub struct Coverage {
     pub missing: Vec<&'static str>,
 }
 
+/// From when on readings have to be known for a window that begins at `from_us`, µs since 1970: each hour has a
+/// row of every session, at its first reading, so that from the hour before on all that there was at
+/// the begin of the window is known.
+pub(in crate::finops) fn known_from_us(from_us: Option<i64>) -> Option<i64> {
+    from_us.map(|from| from.div_euclid(HOUR_US) * HOUR_US - HOUR_US)
+}
+
 /// Reads the deltas of a window.
 ///
 /// # Errors
@@ -85,11 +93,7 @@ pub fn read_deltas(
     sink: &mut Sink<'_>,
 ) -> Result<Coverage, FinopsError> {
     let mut coverage = Coverage::default();
-    // each hour has a row of every session, at its first reading: from the hour before on, all
-    // that there was at the begin of the window is known
-    let warm_us = window
-        .from_us
-        .map(|from| from.div_euclid(HOUR_US) * HOUR_US - HOUR_US);
+    let warm_us = known_from_us(window.from_us);
     for place in reader.instances("stats")? {
         if window.instance.as_ref().is_some_and(|i| *i != place.1) {
             continue;

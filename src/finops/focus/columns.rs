@@ -77,7 +77,7 @@ const fn until_1_4(name: &'static str) -> Column {
 
 /// Those of the specification by name, then our own.
 #[rustfmt::skip] // a table: one line a column
-pub const COLUMNS: [Column; 46] = [
+pub const COLUMNS: [Column; 47] = [
     since_1_3("AllocatedMethodDetails"),
     since_1_3("AllocatedMethodId"),
     since_1_3("AllocatedResourceId"),
@@ -123,5 +123,6 @@ pub const COLUMNS: [Column; 46] = [
     of("SubAccountId", Kind::Text),
     of("SubAccountName", Kind::Text),
     of("Tags", Kind::Text),
+    of("x_FilledQuantity", Kind::Quantity),
     of("x_OriginCost", Kind::Amount),
 ];

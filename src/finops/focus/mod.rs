@@ -9,20 +9,23 @@
 //! Not for: making charges ([`super::statement`]). Callers: `cli`.
 
 mod columns;
+mod days;
 mod files;
 
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::FinopsError;
 use super::money::{last_digits, shares};
 use super::prices::Prices;
-use super::statement::Statement;
+use super::statement::{Line, Statement};
 use super::tenants::IDLE;
 use super::usage::ALL;
 
 pub use columns::{COLUMNS, Cell, Column, Kind};
+pub use days::{DAY_US, Day, days};
 pub use files::{Written, write_csv, write_parquet};
 
 /// Digits after the point of quantities and ratios.
@@ -133,6 +136,11 @@ pub fn rows(
                 origin: &origin,
                 tenant: &line.tenant,
                 quantity,
+                filled: match origin.sku {
+                    "cpu_seconds" => Some(line.entry.filled_us.0),
+                    "db_time_seconds" => Some(line.entry.filled_us.1),
+                    _ => None,
+                },
                 cost,
                 ratio: ratios[at],
             };
@@ -151,12 +159,20 @@ fn origins(
     instance_us: i64,
 ) -> Result<Vec<Origin>, FinopsError> {
     let mut found = Vec::new();
+    let lines = &statement.lines;
+    // what is nobody's is a charge of its own then
+    let is_shared = lines.iter().any(|l| l.shared != 0 && l.tenant != IDLE);
     for (at, metric) in ALL.iter().enumerate() {
         let (price, per) = prices.of[at];
-        if statement.charges[at] == 0 {
+        let part = |line: &Line| match is_shared && line.tenant == IDLE {
+            true => (0, 0),
+            false => (line.entry.usage.0[at], line.charges[at]),
+        };
+        let parts: Vec<(u128, i128)> = lines.iter().map(part).collect();
+        let cost = parts.iter().map(|(_, cost)| cost).sum();
+        if cost == 0 {
             continue;
         }
-        let parts = statement.lines.iter();
         found.push(Origin {
             sku: metric.name,
             what: metric.what,
@@ -166,34 +182,55 @@ fn origins(
             },
             price: last_digits(price, QUANTITY_DECIMALS)?,
             units: metric.base.saturating_mul(u128::from(per)),
-            cost: statement.charges[at],
-            parts: parts
-                .map(|line| (line.entry.usage.0[at], line.charges[at]))
-                .collect(),
+            cost,
+            parts,
         });
     }
-    let shared: i128 = statement.lines.iter().map(|line| line.shared).sum();
-    if shared != 0 {
-        let costs: Vec<u128> = statement
-            .lines
-            .iter()
-            .map(|line| u128::try_from(line.shared).unwrap_or(0))
-            .collect();
-        let hours = shares(i128::from(instance_us), &costs);
-        let parts = hours.iter().zip(&statement.lines);
-        found.push(Origin {
+    found.extend(shared(statement, prices, instance_us)?);
+    Ok(found)
+}
+
+/// What is nobody's: instance hours in a row of their own, or all of it as a sum of money that is shared.
+fn shared(
+    statement: &Statement,
+    prices: &Prices,
+    instance_us: i64,
+) -> Result<Option<Origin>, FinopsError> {
+    let lines = &statement.lines;
+    let cost: i128 = lines.iter().map(|line| line.shared).sum();
+    if cost == 0 {
+        return Ok(None);
+    }
+    let is_shared = lines.iter().any(|l| l.shared != 0 && l.tenant != IDLE);
+    Ok(Some(match is_shared {
+        false => Origin {
             sku: "instance_hours",
-            what: "Instance hours and the instance's own work",
+            what: "Instance hours",
             unit: "Hours".to_owned(),
             price: last_digits(prices.instance_hour, QUANTITY_DECIMALS)?,
             units: 3_600_000_000,
-            cost: shared,
-            parts: parts
-                .map(|(us, line)| (u128::try_from(*us).unwrap_or(0), line.shared))
+            cost,
+            parts: lines
+                .iter()
+                .map(|line| match line.shared {
+                    0 => (0, 0),
+                    cost => (u128::try_from(instance_us).unwrap_or(0), cost),
+                })
                 .collect(),
-        });
-    }
-    Ok(found)
+        },
+        true => Origin {
+            sku: "shared_cost",
+            what: "Instance hours and the instance's own work",
+            unit: prices.currency.clone(),
+            price: last_digits(Decimal::ONE, QUANTITY_DECIMALS)?,
+            units: super::money::ten_to(prices.decimals).unsigned_abs(),
+            cost,
+            parts: lines
+                .iter()
+                .map(|line| (line.shared.unsigned_abs(), line.shared))
+                .collect(),
+        },
+    }))
 }
 
 /// A tenant's part of a charge.
@@ -201,18 +238,20 @@ struct Part<'a> {
     origin: &'a Origin,
     tenant: &'a str,
     quantity: u128,
+    /// What of it only imported samples have seen, where they can tell.
+    filled: Option<u64>,
     cost: i128,
     ratio: i128,
 }
 
 impl Part<'_> {
-    /// The quantity in units of the price.
-    fn pricing_quantity(&self) -> i128 {
+    /// A quantity in units of the price.
+    fn pricing_quantity(&self, quantity: u128) -> i128 {
         let ten = super::money::ten_to(QUANTITY_DECIMALS).unsigned_abs();
         let units = self.origin.units.max(1);
-        let whole = (self.quantity / units).saturating_mul(ten);
+        let whole = (quantity / units).saturating_mul(ten);
         // what is left is below `units`, at most 2^50
-        let rest = ((self.quantity % units).saturating_mul(ten) + units / 2) / units;
+        let rest = ((quantity % units).saturating_mul(ten) + units / 2) / units;
         i128::try_from(whole.saturating_add(rest)).unwrap_or(i128::MAX)
     }
 
@@ -226,7 +265,8 @@ impl Part<'_> {
             true => Cell::Null,
             false => Cell::Text(value),
         };
-        let quantity = self.pricing_quantity();
+        let quantity = self.pricing_quantity(self.quantity);
+        let filled = self.filled.map(|us| self.pricing_quantity(u128::from(us)));
         let ratio = decimal_text(self.ratio, QUANTITY_DECIMALS);
         let details = format!(
             "{{\"Elements\":[{{\"AllocatedRatio\":{ratio},\"UsageUnit\":{},\"UsageQuantity\":{}}}]}}",
@@ -272,6 +312,7 @@ impl Part<'_> {
                     true => "{}".to_owned(),
                     false => tags.clone(),
                 }),
+                "x_FilledQuantity" => filled.map_or(Cell::Null, Cell::Quantity),
                 "x_OriginCost" => Cell::Amount(self.origin.cost),
                 _ => Cell::Null,
             })

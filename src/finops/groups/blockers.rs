@@ -110,6 +110,7 @@ mod tests {
             weight_us: 1_000_000,
             sid,
             serial_no: 1,
+            logon_us: None,
             active,
             on_cpu: false,
             fields: [0; 8],

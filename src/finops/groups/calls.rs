@@ -160,6 +160,7 @@ mod tests {
             weight_us: 1_000_000,
             sid: 1,
             serial_no: 1,
+            logon_us: None,
             active: true,
             on_cpu,
             fields: [0; 8],

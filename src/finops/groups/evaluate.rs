@@ -31,9 +31,9 @@ pub struct LostRule {
 /// A switch, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SwitchRow {
-    /// The session was last seen in its old group then. RFC 3339.
+    /// The session was last seen in its old group then; an explicit switch was called then. RFC 3339.
     pub after: String,
-    /// It was first seen in its new one then. RFC 3339.
+    /// It was first seen in its new one then, or the same. RFC 3339.
     pub by: String,
     /// Old group; null where rules are ambiguous.
     pub from: Option<String>,
@@ -66,6 +66,8 @@ pub struct SessionRow {
     pub given_by: &'static str,
     /// The rule that won.
     pub rule: Option<String>,
+    /// Whose it is for `cost`; null where the file of rules tells no tenants apart.
+    pub tenant: Option<String>,
     /// Rules that fit equally well and give different groups.
     pub ambiguous: Vec<String>,
     /// Rules that fit and lost.
@@ -208,13 +210,15 @@ fn drift(rules: &RuleSet, now: &Evaluation, actual: Option<&str>) -> Option<bool
 
 /// A session at one moment.
 fn row_of(
-    rules: &RuleSet,
+    declared: &Declared,
     (instance, sid, serial_no): (&str, u32, u32),
     session: &SessionAttributes,
     now: &Evaluation,
     actual: Option<&str>,
 ) -> SessionRow {
+    let rules = &declared.rules;
     let text = |rule: usize| described(&rules.rules()[rule]);
+    let tenants = declared.tenants.as_ref();
     let lost = now
         .rules
         .iter()
@@ -239,6 +243,7 @@ fn row_of(
             Given::Rule(rule) => Some(text(rule)),
             _ => None,
         },
+        tenant: tenants.map(|tenants| tenants.tenant_of(session).tenant.to_owned()),
         ambiguous: match &now.by {
             Given::Ambiguous(tied) => tied.iter().map(|rule| text(*rule)).collect(),
             _ => Vec::new(),
@@ -270,6 +275,8 @@ pub struct Looked {
     pub sid: u32,
     /// SERIAL#.
     pub serial_no: u32,
+    /// LOGON_TIME, µs since the epoch, where it can be read.
+    pub logon_us: Option<i64>,
     /// What rules look at.
     pub session: SessionAttributes,
     /// RESOURCE_CONSUMER_GROUP, where it can be read.
@@ -283,13 +290,14 @@ pub fn evaluate_look(declared: &Declared, looked: &[Looked], at_us: i64) -> Eval
     let rows = looked.iter().map(|l| {
         let mut tracker = Tracker::login(rules, &l.session, at_us);
         let target = tracker.target(l.sid, l.serial_no);
-        let manual = declared.manual.iter().filter(|s| s.is_for(target));
+        let all = declared.manual.iter();
+        let manual = all.filter(|s| s.is_for(target) && s.reaches(l.logon_us));
         let manual: Vec<&ManualSwitch> = manual.collect();
         tracker.observe(rules, &l.session, at_us, &manual);
         let now = tracker.now();
         *groups.entry(now.group.clone()).or_default() += 1;
         let who = (l.instance.as_str(), l.sid, l.serial_no);
-        row_of(rules, who, &l.session, now, l.actual.as_deref())
+        row_of(declared, who, &l.session, now, l.actual.as_deref())
     });
     let sessions: Vec<SessionRow> = rows.collect();
     let unknown = looked
@@ -403,7 +411,7 @@ pub fn evaluate_recording(
     let elapsed = watched(reader, window)?;
     let groups = by_group(&sums, elapsed);
     let rows = sessions.all.iter().zip(sums);
-    let rows = rows.map(|(followed, sum)| finished(rules, followed, sum, &texts));
+    let rows = rows.map(|(followed, sum)| finished(declared, followed, sum, &texts));
     let rows: Vec<SessionRow> = rows.collect();
     Ok(Evaluated {
         meta: meta(&rows, notes(declared, known.unknown, true), elapsed),
@@ -422,7 +430,7 @@ fn shown(switch: Switch) -> SwitchRow {
     }
 }
 
-fn finished(rules: &RuleSet, followed: &Followed, sum: Sum, texts: &Texts) -> SessionRow {
+fn finished(declared: &Declared, followed: &Followed, sum: Sum, texts: &Texts) -> SessionRow {
     let who = (followed.instance.as_str(), followed.sid, followed.serial_no);
     let now = followed.trackers[0].now();
     SessionRow {
@@ -431,7 +439,7 @@ fn finished(rules: &RuleSet, followed: &Followed, sum: Sum, texts: &Texts) -> Se
         switches: sum.switches,
         seconds: seconds(sum.active_us),
         drift_seconds: seconds(sum.drift_us),
-        ..row_of(rules, who, &followed.session, now, texts.get(sum.actual))
+        ..row_of(declared, who, &followed.session, now, texts.get(sum.actual))
     }
 }
 

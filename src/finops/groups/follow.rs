@@ -9,6 +9,7 @@ use crate::analyze::texts::Texts;
 use crate::finops::directives::{Plans, Scope};
 use crate::finops::mapping::{ManualSwitch, RuleSet, SessionAttributes, Switch, Tracker};
 use crate::finops::rules_file::{RulesFile, RulesFileError};
+use crate::finops::tenants::Tenants;
 
 /// All that a file of rules declares, ready.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Declared {
     pub plans: Plans,
     /// Over what limits count.
     pub scope: Scope,
+    /// Whose a session is, if the document tells tenants apart.
+    pub tenants: Option<Tenants>,
 }
 
 impl Declared {
@@ -29,8 +32,10 @@ impl Declared {
     /// # Errors
     /// Rules or priorities that can't be.
     pub fn of(file: &RulesFile, path: &std::path::Path) -> Result<Declared, RulesFileError> {
+        let tenants = file.has_tenants().then(|| Tenants::new(file, path));
         Ok(Declared {
-            rules: file.rule_set(path)?,
+            tenants: tenants.transpose()?,
+            rules: file.of_groups().rule_set(path)?,
             manual: file.manual_switches(),
             plans: file.plans(),
             scope: file.limits_count.unwrap_or_default(),
@@ -112,7 +117,7 @@ impl<'a> Sessions<'a> {
             .map(|(declared, tracker)| {
                 let target = tracker.target(row.sid, row.serial_no);
                 let all = declared.manual.iter().enumerate();
-                all.filter(|(_, s)| s.is_for(target))
+                all.filter(|(_, s)| s.is_for(target) && s.reaches(row.logon_us))
                     .map(|(i, _)| i)
                     .collect()
             });

@@ -104,16 +104,24 @@ pub(super) fn own_notes(
         );
     }
     for limit in untold {
-        let with = match *limit {
-            "SWITCH_IO_REQS" => {
-                ": record with --stats 'user calls,CPU used by this session,session logical reads,physical read total IO requests,physical write total IO requests,…'"
+        let needs: &[&str] = match *limit {
+            "SWITCH_IO_REQS" => &[
+                "physical read total IO requests",
+                "physical write total IO requests",
+            ],
+            "SWITCH_IO_MEGABYTES" => &["physical read total bytes", "physical write total bytes"],
+            "SWITCH_IO_LOGICAL" => &["session logical reads"],
+            _ => {
+                notes.push(format!("{limit} can't be judged by any recording"));
+                continue;
             }
-            "SWITCH_IO_MEGABYTES" | "SWITCH_IO_LOGICAL" => {
-                ": the recording has no such statistics for some sessions"
-            }
-            _ => "",
         };
-        notes.push(format!("{limit} can't be judged by this recording{with}"));
+        notes.push(format!(
+            "{limit} can't be judged of some sessions: the table stats hasn't '{}' of them; record reads that by \
+             default, with --stats name it too: --stats 'user calls,CPU used by this session,{}'",
+            needs.join("' and '"),
+            needs.join(",")
+        ));
     }
     if foreign > 0 {
         notes.push(format!(

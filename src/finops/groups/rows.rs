@@ -42,6 +42,8 @@ pub(super) struct Row {
     pub(super) weight_us: u64,
     pub(super) sid: u32,
     pub(super) serial_no: u32,
+    /// LOGON_TIME, µs since the epoch, in whole seconds.
+    pub(super) logon_us: Option<i64>,
     pub(super) active: bool,
     pub(super) on_cpu: bool,
     pub(super) fields: [u32; 8],
@@ -80,8 +82,9 @@ const NEEDED: [&str; 5] = [
     STATE_COLUMN,
 ];
 /// Columns that are read where they are there.
-const WANTED: [&str; 7] = [
+const WANTED: [&str; 8] = [
     "session_serial_no",
+    "logon_time",
     "session_kind",
     "resource_consumer_group",
     "sql_id",
@@ -94,6 +97,7 @@ struct Columns<'a> {
     time: &'a arrow::array::TimestampMicrosecondArray,
     weight: Numbers<'a>,
     sid: Numbers<'a>,
+    logon: Option<&'a arrow::array::TimestampMicrosecondArray>,
     active: &'a arrow::array::BooleanArray,
     state: Lookup<'a, bool>,
     kind: Option<Lookup<'a, bool>>,
@@ -116,6 +120,9 @@ impl<'a> Columns<'a> {
             time: times(batch, "sample_time")?,
             weight: Numbers::of(batch, "weight_us")?,
             sid: Numbers::of(batch, "session_id")?,
+            logon: there("logon_time")
+                .then(|| times(batch, "logon_time"))
+                .transpose()?,
             active: flags(batch, "is_active")?,
             state: Lookup::of(batch, STATE_COLUMN)?,
             kind: there("session_kind")
@@ -168,6 +175,10 @@ impl<'a> Columns<'a> {
             weight_us: self.weight.get(row),
             sid: self.sid.get(row) as u32,
             serial_no: serial_no.unwrap_or(0) as u32,
+            logon_us: self
+                .logon
+                .filter(|logon| logon.is_valid(row))
+                .map(|logon| logon.value(row)),
             active: self.active.is_valid(row) && self.active.value(row),
             on_cpu: self.state.get(row, |v| *v == Value::Text(ON_CPU.into())),
             fields,

@@ -19,11 +19,9 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use super::files;
 use super::rules_file::RulesFile;
 use crate::blueprint::csv::CsvError;
-
-/// Largest file that is read, bytes.
-const MAX_FILE: u64 = 64 << 20;
 
 /// Why something can't be imported.
 #[derive(Debug, thiserror::Error)]
@@ -120,12 +118,7 @@ impl Import {
             path: path.to_path_buf(),
             source,
         };
-        let size = std::fs::metadata(path).map_err(io)?.len();
-        if size > MAX_FILE {
-            let found = format!("expected at most {MAX_FILE} bytes, found {size}");
-            return Err(io(std::io::Error::other(found)));
-        }
-        let bytes = std::fs::read(path).map_err(io)?;
+        let bytes = files::bytes(path).map_err(io)?;
         self.add_text(&String::from_utf8_lossy(&bytes), path)
     }
 

@@ -57,6 +57,12 @@ impl ManualSwitch {
         (self.user.is_some() || self.sid.is_some()) && user && sid && serial
     }
 
+    /// Whether a session that logged on then (µs since the epoch) was there already: a switch pertains to the sessions
+    /// that there are when it is called (Administrator's Guide 11.1).
+    pub fn reaches(&self, logon_us: Option<i64>) -> bool {
+        self.at.is_none() || logon_us.is_none_or(|logon| self.at_us() >= logon)
+    }
+
     /// When, in µs since the epoch; the beginning of time where it has none.
     pub fn at_us(&self) -> i64 {
         self.at.map_or(i64::MIN, |at| at.as_microsecond())

@@ -41,7 +41,7 @@ impl Cause {
 /// A change of group, or one to the same group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Switch {
-    /// When the session was last seen as it was before, µs since the epoch.
+    /// When the session was last seen as it was before, or its explicit switch was called, µs since the epoch.
     pub after_us: i64,
     /// When it was first seen as it is now.
     pub by_us: i64,
@@ -128,7 +128,13 @@ impl Tracker {
             (false, true) => (self.initial.clone(), Cause::OnError),
             (false, false) => (self.now.group.clone(), Cause::Refused),
         };
-        let found = self.switched(at_us, to.clone(), cause);
+        // when it was called is known better than by looks, if it was told
+        let told_us = switch.at.map(|_| switch.at_us());
+        let found = Switch {
+            after_us: told_us.unwrap_or(self.last_us),
+            by_us: told_us.unwrap_or(at_us),
+            ..self.switched(at_us, to.clone(), cause)
+        };
         if cause != Cause::Refused {
             self.explicit = to;
             self.now = rules.evaluate(&self.seen, self.explicit.as_deref());

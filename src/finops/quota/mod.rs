@@ -13,8 +13,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::FinopsError;
 use super::prices::{Period, Quota};
+use super::{FinopsError, files};
 use crate::analyze::student::quantile_95;
 
 pub use relay::{RelayError, post};
@@ -77,7 +77,7 @@ impl State {
     /// # Errors
     /// It can't be read, or isn't a state.
     pub fn load(path: &Path) -> Result<State, FinopsError> {
-        match std::fs::read(path) {
+        match files::bytes(path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| FinopsError::Damaged {
                 path: path.to_path_buf(),
                 line: e.line(),

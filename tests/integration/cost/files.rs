@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
 use std::path::Path;
 
 use arrow::array::{Array, AsArray};
@@ -11,10 +9,11 @@ use arrow::datatypes::Decimal128Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
+use super::relay::relay;
 use super::{LIMITS, Metered, TENANTS, number};
 use crate::support::{end, json, sgascope};
 
-fn lines(path: &Path) -> Vec<Value> {
+pub fn lines(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap();
     text.lines()
         .map(|l| serde_json::from_str(l).unwrap())
@@ -127,37 +126,6 @@ pub fn check_letters(metered: &Metered, audit: &Value) {
     assert!(code == 6 && said.contains("line 1"), "{code} {said}");
 }
 
-/// A relay that takes what comes, and says it.
-fn relay() -> (String, std::sync::mpsc::Receiver<Value>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/quota", listener.local_addr().unwrap());
-    let (sender, heard) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                reader.read_line(&mut line).unwrap();
-                if let Some(n) = line.strip_prefix("Content-Length: ") {
-                    length = n.trim().parse().unwrap();
-                }
-                if line == "\r\n" {
-                    break;
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-            if sender.send(serde_json::from_slice(&body).unwrap()).is_err() {
-                return;
-            }
-        }
-    });
-    (url, heard)
-}
-
 /// A budget that is used up ends with code 1 and is told once; one that isn't is projected.
 pub fn check_quota(metered: &Metered) {
     let quota = |tenant: &str, budget: &str| {
@@ -171,7 +139,7 @@ pub fn check_quota(metered: &Metered) {
     );
     let tenants = metered.file("tenants.toml", TENANTS);
     let state = metered.temp.path().join("state.json").display().to_string();
-    let (url, heard) = relay();
+    let (url, heard) = relay("HTTP/1.1 200 OK\r\n\r\n");
     let check = |prices: &str, more: &[&str]| {
         let dir = metered.dir.display().to_string();
         let args = [
@@ -194,7 +162,7 @@ pub fn check_quota(metered: &Metered) {
     let (code, lines, said) = check(&tight, &["--state", &state, "--webhook", &url]);
     assert_eq!(code, 1, "{said}");
     assert_eq!(lines[0]["level"], "breach");
-    let told = heard.recv().unwrap();
+    let (_, told) = heard.recv().unwrap();
     assert_eq!(
         (&told["tenant"], &told["before"], &told["level"]),
         (&"SHOP".into(), &"ok".into(), &"breach".into())
@@ -254,7 +222,7 @@ const MANDATORY: [(&str, bool); 21] = [
     ("ConsumedUnit", false),
 ];
 
-fn csv(text: &str) -> Vec<BTreeMap<String, String>> {
+pub fn csv(text: &str) -> Vec<BTreeMap<String, String>> {
     let mut rows: Vec<Vec<String>> = vec![vec![String::new()]];
     let mut quoted = false;
     let mut chars = text.chars().peekable();
@@ -420,5 +388,28 @@ pub fn check_focus(metered: &Metered, rules: &[&str]) {
         export(&["--hash-tenant"]);
         check_rows(version, &csv(&fs::read_to_string(&path).unwrap()), false);
     }
+    // what is nobody's, shared out
+    let hours = LIMITS.replace("[prices]", "instance_hour = \"0.37\"\n[prices]");
+    let prices = metered.file("hours.toml", &hours);
+    let dir = metered.temp.path().join("shared");
+    let out = dir.display().to_string();
+    let more = [
+        "--idle",
+        "share",
+        "--focus",
+        "1.3",
+        "-o",
+        &out,
+        "--tenants",
+        rules[3],
+        "--prices",
+    ];
+    let (code, said) = end(&metered.cost("export", &[&more[..], &[&prices]].concat()));
+    assert_eq!(code, 0, "{said}");
+    let path = dir.join("billing_period=2031-03/focus-1.3.csv");
+    let rows = csv(&fs::read_to_string(path).unwrap());
+    check_rows("1.3", &rows, true);
+    assert!(rows.iter().any(|r| r["SkuId"] == "shared_cost"));
+    assert!(rows.iter().all(|r| !r["SubAccountId"].is_empty()));
     assert_eq!(costs.len(), 1, "all versions cost the same: {costs:?}");
 }

@@ -1,6 +1,8 @@
 //! `cost` over real recordings of a synthetic instance that tells what each session consumed.
 
 mod files;
+mod gaps;
+mod relay;
 mod warp;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -258,6 +260,33 @@ fn check_conserved(report: &Value, audit: &Value) {
     assert!(cost > 0);
 }
 
+/// What counters say of DB time and what samples say of it differ by what sampling and calls under way explain.
+fn check_reconciles(report: &Value, audit: &Value) {
+    let lines = audit["tenants"].as_array().unwrap();
+    let mut busy = 0;
+    for line in lines.iter().filter(|l| l["tenant"] != "(idle)") {
+        let (counted, sampled) = (
+            number(&line["db_time_us"]),
+            number(&line["sampled_db_time_us"]),
+        );
+        let whose = report["tenants"].as_array().unwrap();
+        let whose = whose
+            .iter()
+            .find(|l| l["tenant"] == line["tenant"])
+            .unwrap();
+        // four standard deviations, and calls whose end no reading saw
+        let bound = 2 * number(&line["sampled_db_time_margin_us"])
+            + number(&whose["unobserved"]["cpu_us_bound"]);
+        println!(
+            "{}: counted {counted}, sampled {sampled}, bound {bound}",
+            line["tenant"]
+        );
+        assert!((counted - sampled).abs() <= bound, "{line}: bound {bound}");
+        busy += i32::from(bound < sampled);
+    }
+    assert!(busy >= 4, "{audit}");
+}
+
 #[test]
 fn ten_hours_with_restarts_equal_the_truth_within_the_bound() {
     let _beside = shared();
@@ -305,6 +334,7 @@ fn ten_hours_with_restarts_equal_the_truth_within_the_bound() {
     assert!(span > 9 * 3_600_000_000, "{span} µs were read");
     check_truth(&metered, &report, &deltas);
     check_conserved(&report, &audit);
+    check_reconciles(&report, &audit);
     check_windows(&metered, &rules, &report);
     check_idle(&metered, &rules, &report);
     files::check_letters(&metered, &audit);

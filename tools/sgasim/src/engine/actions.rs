@@ -326,9 +326,9 @@ impl Engine {
         self.stage.count(i, self.numbers.user_calls, 1);
         let reads = 3 + self.random.below(200);
         self.stage.count(i, self.numbers.logical_reads, reads);
-        self.stage.count(i, self.numbers.db_time, 1);
         let cpu = self.random.below(2);
         if self.meter.is_none() {
+            self.stage.count(i, self.numbers.db_time, 1);
             self.stage.count(i, self.numbers.cpu, cpu);
         }
         self.stage.move_statistics(i);

@@ -1,7 +1,7 @@
 //! Metered sessions: counters that begin at 0 and move as a working session's would, and a line for each session that
 //! tells what it consumed in all.
 //!
-//! CPU is counted when a call ends, and is no more than its time; reads as its steps end, each of them as if it had taken a
+//! DB time, a call's whole time, and CPU, which is no more, are counted when a call ends; reads as its steps end, each of them as if it had taken a
 //! second at most. Temporary space and PGA only rise while a session lives. Part of the engine; only `pmon` starts it.
 
 use std::fs::File;
@@ -28,8 +28,9 @@ const TEMP_GROWTH: u64 = 16 << 20;
 const TEMP_MOST: u64 = 2 << 30;
 
 /// Names of the statistics that a line tells, and the names that it tells them by.
-const TOLD: [(&str, &str); 8] = [
+const TOLD: [(&str, &str); 9] = [
     ("CPU used by this session", "cpu_cs"),
+    ("DB time", "db_time_cs"),
     ("session logical reads", "logical_reads"),
     ("physical reads", "physical_reads"),
     ("temp space allocated (bytes)", "temp_bytes"),
@@ -120,6 +121,8 @@ impl Engine {
         let most = elapsed_us * CPU_SHARE / 100 / 10_000;
         let cpu = meter.random.below(most + 1);
         self.stage.count(i, self.numbers.cpu, cpu);
+        self.stage
+            .count(i, self.numbers.db_time, (elapsed_us + 5_000) / 10_000);
     }
 
     /// A step of a call has ended.
