@@ -15,7 +15,7 @@ use sgascope::walk::{Frame, GateFields, Select, Walker};
 
 use super::floor::Floor;
 use super::segment::{Pages, Segment};
-use super::store::Store;
+use super::store::{SLOTS, Store};
 
 /// A sweep and its floor.
 pub struct Case {
@@ -102,12 +102,17 @@ impl Decode {
             Shape::Wide => SampleRows::new(&decoder, "BENCH", &blueprint.id),
             Shape::Narrow => SampleRows::narrow(&decoder, "BENCH", &blueprint.id),
         };
-        Decode {
+        let mut case = Decode {
             frames,
             ticks: 0,
             decoder,
             rows,
+        };
+        // each frame once: what is seen for the first time comes before the work
+        for _ in 0..case.frames.len() {
+            case.batch();
         }
+        case
     }
 
     /// Rows of a frame.
@@ -181,7 +186,7 @@ fn events() -> EventTable {
 
 /// Does the work of a case `rounds` times: `sweep/SLOTS/PERCENT%`, `floor/SLOTS/PERCENT%`,
 /// `decode/ROWS` (wide), `narrow/ROWS`, `same/ROWS` (narrow, of rows that don't change), or
-/// `record/ROWS` (narrow, and written to hot files).
+/// `record/ROWS` (narrow, in frames of 1,000, and written to a hot file: 17,000 are one flush).
 pub fn count(name: &str, rounds: u32) {
     let parts: Vec<&str> = name.split('/').collect();
     let number = |i: usize| -> u64 { parts[i].trim_end_matches('%').parse().unwrap() };
@@ -201,8 +206,9 @@ pub fn count(name: &str, rounds: u32) {
         "same" => decode(&mut Decode::new(number(1), Shape::Narrow, false), rounds),
         "record" => {
             let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-            let mut case = Store::new(number(1), dir.path(), true);
-            (0..rounds).for_each(|_| case.tick());
+            let mut case = Store::new(dir.path(), true);
+            let ticks = u64::from(rounds) * number(1) / SLOTS;
+            (0..ticks).for_each(|_| case.tick());
         }
         other => panic!("no case {other}"),
     }

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sgascope::record::{Recorder, RecorderOptions, RecordingMeta};
@@ -14,7 +14,7 @@ use sgascope::sample::BATCH_ROWS;
 use super::cases::{Decode, Shape};
 
 /// Rows of a frame.
-const SLOTS: u64 = 1_000;
+pub const SLOTS: u64 = 1_000;
 
 /// A recording being written.
 pub struct Store {
@@ -23,7 +23,7 @@ pub struct Store {
 }
 
 impl Store {
-    pub fn new(slots: u64, dir: &Path, moving: bool) -> Store {
+    pub fn new(dir: &Path, moving: bool) -> Store {
         let meta = RecordingMeta {
             instance: "BENCH".into(),
             host: "bench".into(),
@@ -35,9 +35,13 @@ impl Store {
             cpu_count: None,
             start: jiff::Timestamp::now(),
         };
-        let options = RecorderOptions::default();
+        let options = RecorderOptions {
+            // by rows alone, whatever the time
+            flush_interval: Duration::MAX,
+            ..RecorderOptions::default()
+        };
         let mut recorder = Recorder::create_with(dir, meta, options).unwrap();
-        let mut decode = Decode::new(slots, Shape::Narrow, moving);
+        let mut decode = Decode::new(SLOTS, Shape::Narrow, moving);
         for (table, none) in decode.rows.all_tables().unwrap() {
             recorder.write(table, &none).unwrap();
         }
@@ -66,7 +70,7 @@ impl Store {
 pub fn measure(dir: &Path, rows: u64) -> Value {
     let one = |moving: bool| {
         let temp = tempfile::tempdir_in(dir).unwrap();
-        let mut store = Store::new(SLOTS, temp.path(), moving);
+        let mut store = Store::new(temp.path(), moving);
         let start = Instant::now();
         for _ in 0..rows / SLOTS {
             store.tick();

@@ -38,6 +38,10 @@ impl Inputs {
                 *masks.entry(0).or_default() |= 1 << (chase % 64);
             }
         }
+        Inputs::of_masks(masks)
+    }
+
+    fn of_masks(masks: BTreeMap<usize, u64>) -> Inputs {
         let masks: Vec<(usize, u64)> = masks.into_iter().collect();
         let mut inputs = Inputs {
             len: masks.len(),
@@ -69,11 +73,39 @@ impl Inputs {
 
     /// Keeps what matters of a row in [`Inputs::len`] words, for [`Inputs::same`].
     pub fn keep(&self, words: &[u64], kept: &mut [u64]) {
-        let part = |(at, mask): &(usize, u64)| words.get(*at).copied().unwrap_or(0) & mask;
-        let runs = self.runs.iter().cloned().flatten();
-        let whole = runs.map(|at| words.get(at).copied().unwrap_or(0));
-        let all = self.parts.iter().map(part).chain(whole);
-        kept.iter_mut().zip(all).for_each(|(kept, now)| *kept = now);
+        let Some((parts, mut rest)) = kept.split_at_mut_checked(self.parts.len()) else {
+            return;
+        };
+        for (kept, (at, mask)) in parts.iter_mut().zip(&self.parts) {
+            *kept = words.get(*at).copied().unwrap_or(0) & mask;
+        }
+        for run in &self.runs {
+            let (Some(now), Some((then, after))) =
+                (words.get(run.clone()), rest.split_at_mut_checked(run.len()))
+            else {
+                return;
+            };
+            then.copy_from_slice(now);
+            rest = after;
+        }
+    }
+
+    /// Whether there are many words side by side: such as texts have.
+    pub fn is_wide(&self) -> bool {
+        !self.runs.is_empty()
+    }
+
+    /// What matters to any of these.
+    pub fn union<'a>(all: impl Iterator<Item = &'a Inputs>) -> Inputs {
+        let mut masks: BTreeMap<usize, u64> = BTreeMap::new();
+        for inputs in all {
+            let whole = inputs.runs.iter().cloned().flatten();
+            let whole = whole.map(|at| (at, u64::MAX));
+            for (at, mask) in inputs.parts.iter().copied().chain(whole) {
+                *masks.entry(at).or_default() |= mask;
+            }
+        }
+        Inputs::of_masks(masks)
     }
 
     /// Whether a row shows in what matters the same as the row that was kept.
@@ -122,7 +154,7 @@ mod tests {
             field(96, 8, Some(3)),
         ];
         let inputs = Inputs::of(fields.into_iter());
-        let row: Vec<u64> = (1..16).map(|n| n * 0x0123_4567_89AB_CDEF).collect();
+        let row: Vec<u64> = (1..64).map(|n| n * 0x0123_4567_89AB_CDEF).collect();
         let mut kept = vec![0; inputs.len()];
         inputs.keep(&row, &mut kept);
         assert!(inputs.same(&row, &kept));
@@ -141,6 +173,23 @@ mod tests {
             assert_eq!(!inputs.same(&other, &kept), matters, "bit {bit}");
         }
         assert!(!inputs.same(&row, &[]), "nothing was kept");
+        let both = [
+            inputs.clone(),
+            Inputs::of([field(480, 8, None)].into_iter()),
+        ];
+        let both = Inputs::union(both.iter());
+        let mut kept_of_both = vec![0; both.len()];
+        both.keep(&row, &mut kept_of_both);
+        for bit in 0..row.len() * 64 {
+            let mut other = row.clone();
+            other[bit / 64] ^= 1 << (bit % 64);
+            let matters = !inputs.same(&other, &kept) || bit / 64 == 60;
+            assert_eq!(
+                !both.same(&other, &kept_of_both),
+                matters,
+                "bit {bit} of both"
+            );
+        }
         assert!(!inputs.same(&row[..4], &kept), "a row that is too short");
     }
 }

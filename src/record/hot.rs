@@ -61,33 +61,27 @@ impl Dictionary {
         for column in columns {
             let column = column.as_dictionary::<Int32Type>();
             let values = column.values().as_string::<i32>();
-            // by the column's own code ours, once a row has shown it
-            let mut known: Vec<Option<i32>> = vec![None; values.len()];
-            let mut ours = |key: usize| match known[key] {
-                Some(code) => Ok(code),
-                None => {
-                    let code = self.code(values.value(key))?;
-                    known[key] = Some(code);
-                    Ok::<i32, ArrowError>(code)
+            let own = column.keys().values();
+            let nulls = column.logical_nulls().filter(|n| n.null_count() > 0);
+            let is_there = |row: usize| nulls.as_ref().is_none_or(|n| n.is_valid(row));
+            let mut shown = vec![false; values.len()];
+            for (row, key) in own.iter().enumerate() {
+                if is_there(row) {
+                    shown[*key as usize] = true;
                 }
-            };
-            let own = column.keys().values().iter();
-            match column.logical_nulls().filter(|n| n.null_count() > 0) {
-                None => {
-                    for key in own {
-                        keys.push(ours(*key as usize)?);
-                    }
-                    there.append_n_non_nulls(column.len());
+            }
+            // by the column's own code ours; 0 where no row shows it
+            let mut ours = vec![0; values.len()];
+            for (key, ours) in ours.iter_mut().enumerate() {
+                if shown[key] {
+                    *ours = self.code(values.value(key))?;
                 }
-                Some(nulls) => {
-                    for (row, key) in own.enumerate() {
-                        keys.push(match nulls.is_valid(row) {
-                            true => ours(*key as usize)?,
-                            false => 0,
-                        });
-                    }
-                    there.append_buffer(&nulls);
-                }
+            }
+            let coded = own.iter().map(|key| ours.get(*key as usize).copied());
+            keys.extend(coded.map(Option::unwrap_or_default));
+            match nulls {
+                None => there.append_n_non_nulls(column.len()),
+                Some(nulls) => there.append_buffer(&nulls),
             }
         }
         let values = match &self.array {

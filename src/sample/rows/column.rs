@@ -15,7 +15,7 @@ use arrow::error::ArrowError;
 use super::builder::STORED_ZONE;
 use super::memo::{Memo, Slots};
 use super::texts::{NULL, Texts};
-use crate::decode::{Basis, Decoder, Key, Kind, Row, Value};
+use crate::decode::{Basis, Decoder, Inputs, Key, Kind, Row, Value};
 use crate::plan::FieldRef;
 use crate::plan::times::is_between;
 
@@ -85,6 +85,14 @@ impl Column {
         }
     }
 
+    /// What its rows' texts follow from, if that are words.
+    pub(super) fn inputs(&self) -> Option<&Inputs> {
+        match (&self.basis, &self.values) {
+            (Basis::Words(inputs), Values::Text(..)) => Some(inputs),
+            _ => None,
+        }
+    }
+
     /// Adds a block of rows of the decoder.
     pub(super) fn append(&mut self, decoder: &Decoder, rows: &[Row<'_>], shared: &mut Shared) {
         let basis = (&self.basis, self.place);
@@ -95,7 +103,11 @@ impl Column {
             Values::Bool(out) => bools(basis, decoder, rows, out, shared),
             Values::Time(out, known) => times(basis, decoder, rows, out, known),
             Values::Text(texts, memory) => {
-                texts_of(self.place, &self.basis, decoder, rows, texts, memory)
+                let steady = match self.basis {
+                    Basis::Words(ref inputs) if inputs.is_wide() => shared.steady,
+                    _ => 0,
+                };
+                texts_of(basis, decoder, rows, steady, (texts, memory))
             }
         };
         self.nulls.add(valid, rows.len());
@@ -275,17 +287,20 @@ fn bools(
     valid
 }
 
-/// What columns that stand side by side share: the numbers of one field in a block.
+/// What the columns of a block share: which rows are steady, and the numbers of one field, which
+/// serve all columns of it that stand side by side.
 pub(super) struct Shared {
+    steady: u64,
     field: Option<FieldRef>,
     numbers: [u64; BLOCK],
     there: u64,
 }
 
 impl Shared {
-    /// Nothing yet; one for each block.
-    pub(super) fn new() -> Shared {
+    /// Of a block of which these rows are steady.
+    pub(super) fn of(steady: u64) -> Shared {
         Shared {
+            steady,
             field: None,
             numbers: [0; BLOCK],
             there: 0,
@@ -349,12 +364,11 @@ fn times(
 }
 
 fn texts_of(
-    place: usize,
-    basis: &Basis,
+    (basis, place): (&Basis, usize),
     decoder: &Decoder,
     rows: &[Row<'_>],
-    texts: &mut Texts,
-    memory: &mut Memory,
+    steady: u64,
+    (texts, memory): (&mut Texts, &mut Memory),
 ) -> u64 {
     let mut numbers = [NULL; BLOCK];
     let made = |texts: &mut Texts, row: &Row<'_>| match decoder.value(place, row) {
@@ -369,8 +383,9 @@ fn texts_of(
             let key = decoder.key(*key, row);
             *number = memo.get(key, || made(texts, row));
         }),
-        Memory::Slots(slots) => each.for_each(|(number, row)| {
-            *number = slots.get(row.slot, row.words, || made(texts, row));
+        Memory::Slots(slots) => each.enumerate().for_each(|(i, (number, row))| {
+            let steady = steady >> i & 1 != 0;
+            *number = slots.get(row.slot, row.words, steady, || made(texts, row));
         }),
         Memory::Nothing => each.for_each(|(number, row)| *number = made(texts, row)),
     }

@@ -32,7 +32,9 @@ pub(super) struct KeyedRows {
     keys: Vec<i64>,
     times: Vec<i64>,
     /// What of a row the columns are made of.
-    inputs: Inputs,
+    pub(super) inputs: Inputs,
+    /// Whether they follow from a row's SQL_ID, and from its server process.
+    follows: (bool, bool),
     /// What each slot showed last.
     seen: Vec<Option<Seen>>,
     /// Keys by what is kept of a row; `None`: columns follow from more than that.
@@ -40,12 +42,13 @@ pub(super) struct KeyedRows {
     written: Written,
 }
 
+/// What the decoder knows of a row beyond its words: SQL_ID, and the server process's id.
+type Beyond = (Option<u64>, Option<u32>);
+
 /// What a slot showed last.
 struct Seen {
     words: Vec<u64>,
-    /// What the decoder knows of a row beyond its words.
-    sql_id: Option<u64>,
-    os_pid: Option<u32>,
+    beyond: Beyond,
     key: i64,
     /// The hour in which the key was given out.
     hour: Option<i64>,
@@ -70,6 +73,8 @@ impl KeyedRows {
         let shown = columns.iter();
         fields.extend(shown.map(|(_, c)| Field::new(c.ash, data_type(c.kind), true)));
         let places: Vec<usize> = columns.iter().map(|(place, _)| *place).collect();
+        let has = |name: &str| columns.iter().any(|(_, c)| c.ash == name);
+        let follows = (has("sql_id"), has("os_pid"));
         let built = columns.into_iter();
         Some(KeyedRows {
             side,
@@ -78,6 +83,7 @@ impl KeyedRows {
             keys: Vec::new(),
             times: Vec::new(),
             inputs: decoder.inputs(&places),
+            follows,
             seen: Vec::new(),
             // a session's row has its slot's number too
             known: (side.home != Home::Session).then(HashMap::new),
@@ -86,15 +92,23 @@ impl KeyedRows {
     }
 
     /// The key of a row's attributes, which are given out if they weren't in this hour.
-    pub(super) fn key(&mut self, decoder: &Decoder, row: &Row<'_>, time_us: i64) -> i64 {
+    /// `steady`: what is wide in the row is as it was.
+    pub(super) fn key(
+        &mut self,
+        decoder: &Decoder,
+        row: &Row<'_>,
+        steady: bool,
+        time_us: i64,
+    ) -> i64 {
+        let beyond = self.beyond(row);
         let slot = row.slot as usize;
         if self.seen.len() <= slot {
             self.seen.resize_with(slot + 1, || None);
         }
         let hour = hour_of(time_us);
         let same = self.seen[slot].as_ref().filter(|seen| {
-            (seen.sql_id, seen.os_pid) == (row.sql_id, row.os_pid)
-                && self.inputs.same(row.words, &seen.words)
+            seen.beyond == beyond
+                && ((steady && self.inputs.is_wide()) || self.inputs.same(row.words, &seen.words))
         });
         let known = match same {
             Some(seen) if seen.hour == Some(hour) => return seen.key,
@@ -114,15 +128,20 @@ impl KeyedRows {
         }
         let seen = self.seen[slot].get_or_insert_with(|| Seen {
             words: vec![0; self.inputs.len()],
-            sql_id: None,
-            os_pid: None,
+            beyond,
             key,
             hour: None,
         });
         self.inputs.keep(row.words, &mut seen.words);
-        (seen.sql_id, seen.os_pid) = (row.sql_id, row.os_pid);
+        seen.beyond = beyond;
         (seen.key, seen.hour) = (key, Some(hour));
         key
+    }
+
+    /// What the columns follow from beyond the row's words.
+    fn beyond(&self, row: &Row<'_>) -> Beyond {
+        let (sql_id, os_pid) = self.follows;
+        (row.sql_id.filter(|_| sql_id), row.os_pid.filter(|_| os_pid))
     }
 
     /// The key of the same content, shown in any slot before.
@@ -150,12 +169,13 @@ impl KeyedRows {
         let words = self.inputs.len();
         let mut content = vec![0; words + 4];
         self.inputs.keep(row.words, &mut content[..words]);
+        let (sql_id, os_pid) = self.beyond(row);
         let flag = |there: bool| u64::from(there);
         content[words..].copy_from_slice(&[
-            flag(row.sql_id.is_some()),
-            row.sql_id.unwrap_or(0),
-            flag(row.os_pid.is_some()),
-            row.os_pid.map_or(0, u64::from),
+            flag(sql_id.is_some()),
+            sql_id.unwrap_or(0),
+            flag(os_pid.is_some()),
+            os_pid.map_or(0, u64::from),
         ]);
         content
     }

@@ -3,7 +3,7 @@
 //! Bounded: by the number of slots, or by a fixed number of places that later keys take over.
 //! Not for: what is remembered. Callers: `column`.
 
-use crate::decode::Inputs;
+use crate::decode::{Inputs, Row};
 
 /// Places of a [`Memo`], a power of two.
 const PLACES: usize = 512;
@@ -60,12 +60,20 @@ impl Slots {
     }
 
     /// What follows from a slot's words, made by `make` if it showed others last.
+    /// `steady`: it is known already that it shows the same.
     #[inline]
-    pub(super) fn get(&mut self, slot: u32, words: &[u64], make: impl FnOnce() -> u32) -> u32 {
+    pub(super) fn get(
+        &mut self,
+        slot: u32,
+        words: &[u64],
+        steady: bool,
+        make: impl FnOnce() -> u32,
+    ) -> u32 {
         let (slot, len) = (slot as usize, self.inputs.len());
         if let Some(Some(what)) = self.known.get(slot)
-            && let Some(kept) = self.kept.get(slot * len..(slot + 1) * len)
-            && self.inputs.same(words, kept)
+            && (steady
+                || (self.kept.get(slot * len..(slot + 1) * len))
+                    .is_some_and(|kept| self.inputs.same(words, kept)))
         {
             return *what;
         }
@@ -87,5 +95,47 @@ impl Slots {
 
     pub(super) fn forget(&mut self) {
         self.known.fill(None);
+    }
+}
+
+/// Which rows show in all that is wide, their texts above all, what their slots showed last: one
+/// look for all columns that follow from it.
+pub(super) struct Steady {
+    inputs: Inputs,
+    kept: Vec<u64>,
+    seen: Vec<bool>,
+}
+
+impl Steady {
+    /// For the wide ones of these.
+    pub(super) fn new<'a>(all: impl Iterator<Item = &'a Inputs>) -> Steady {
+        Steady {
+            inputs: Inputs::union(all.filter(|inputs| inputs.is_wide())),
+            kept: Vec::new(),
+            seen: Vec::new(),
+        }
+    }
+
+    /// The bits of the rows that show the same as before. All of them count as seen now.
+    pub(super) fn look(&mut self, rows: &[Row<'_>]) -> u64 {
+        let len = self.inputs.len();
+        let mut steady = 0;
+        for (i, row) in rows.iter().enumerate() {
+            let slot = row.slot as usize;
+            if self.seen.len() <= slot {
+                self.seen.resize(slot + 1, false);
+                self.kept.resize((slot + 1) * len, 0);
+            }
+            let Some(kept) = self.kept.get_mut(slot * len..(slot + 1) * len) else {
+                continue;
+            };
+            if self.seen[slot] && self.inputs.same(row.words, kept) {
+                steady |= 1 << i;
+            } else {
+                self.inputs.keep(row.words, kept);
+                self.seen[slot] = true;
+            }
+        }
+        steady
     }
 }

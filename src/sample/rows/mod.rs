@@ -29,6 +29,7 @@ use arrow::error::ArrowError;
 use self::column::{BLOCK, Column as Collected, Shared, taken};
 use self::events::EventRows;
 use self::keyed::KeyedRows;
+use self::memo::Steady;
 use self::ticks::{TickRow, tick_batch};
 use crate::decode::columns::{Home, SIDES};
 use crate::decode::{Column, Decoder, Row};
@@ -43,8 +44,8 @@ pub use self::ticks::{statement_batch, tick_schema};
 /// What `source` says of these rows; others come from elsewhere (see `backfill`).
 const SOURCE: &str = "sga";
 
-/// Rows of which a recorder makes a batch.
-pub const BATCH_ROWS: usize = 8192;
+/// Rows of which a recorder makes a batch: as many as it flushes by default, so that none are copied together.
+pub const BATCH_ROWS: usize = 16_384;
 
 /// Collects the rows of frames into batches of `samples`, its side tables, and `ticks`.
 pub struct SampleRows {
@@ -55,6 +56,7 @@ pub struct SampleRows {
     offs: Vec<u32>,
     columns: Vec<Collected>,
     sides: Sides,
+    steady: Steady,
     instance: String,
     blueprint: String,
     ticks: Vec<TickRow>,
@@ -70,9 +72,12 @@ struct Sides {
 
 impl Sides {
     /// Notes what a block of rows refers to.
-    fn note(&mut self, decoder: &Decoder, rows: &[Row<'_>], time_us: i64) {
+    fn note(&mut self, decoder: &Decoder, rows: &[Row<'_>], steady: u64, time_us: i64) {
         for (table, keys) in &mut self.keyed {
-            keys.extend(rows.iter().map(|row| table.key(decoder, row, time_us)));
+            keys.extend(rows.iter().enumerate().map(|(i, row)| {
+                let steady = steady >> i & 1 != 0;
+                table.key(decoder, row, steady, time_us)
+            }));
         }
         if let Some(events) = &mut self.events {
             for row in rows {
@@ -121,15 +126,19 @@ impl SampleRows {
         let own = columns.iter();
         fields.extend(own.map(|(_, c)| Field::new(c.ash, data_type(c.kind), true)));
         let collected = columns.into_iter();
+        let columns: Vec<Collected> = collected
+            .map(|(place, c)| Collected::new(decoder, place, c.kind))
+            .collect();
+        let wide = sides.keyed.iter().map(|(rows, _)| &rows.inputs);
+        let wide = wide.chain(columns.iter().filter_map(Collected::inputs));
         SampleRows {
+            steady: Steady::new(wide),
             schema: Arc::new(Schema::new(fields)),
             ids: Vec::new(),
             times: Vec::new(),
             weights: Vec::new(),
             offs: Vec::new(),
-            columns: collected
-                .map(|(place, c)| Collected::new(decoder, place, c.kind))
-                .collect(),
+            columns,
             sides,
             instance: instance.to_owned(),
             blueprint: blueprint.to_owned(),
@@ -169,8 +178,9 @@ impl SampleRows {
         for first in (0..frame.len()).step_by(BLOCK) {
             let block = first..frame.len().min(first + BLOCK);
             let rows: Vec<Row<'_>> = block.map(|i| decoder.row(frame, i)).collect();
-            self.sides.note(decoder, &rows, time_us);
-            let mut shared = Shared::new();
+            let steady = self.steady.look(&rows);
+            self.sides.note(decoder, &rows, steady, time_us);
+            let mut shared = Shared::of(steady);
             for column in &mut self.columns {
                 column.append(decoder, &rows, &mut shared);
             }
