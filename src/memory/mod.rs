@@ -39,7 +39,9 @@ pub use self::joined::JoinedSpace;
 pub use self::mapped::{MappedMemory, MappedRange, Place};
 pub use self::pieces::Overlap;
 pub use self::process_vm::{ProcessError, ProcessSpace};
-pub use self::raw::{Proven, RowStarts, ThreadPriority, set_thread_priority};
+pub use self::raw::{
+    Proven, RowStarts, ThreadPriority, give_back_free_memory, set_thread_priority,
+};
 pub use self::sysv::{AttachError, SegmentAt, SysvSpace};
 pub use self::words::{FewWords, LINE, WordList};
 

@@ -445,6 +445,22 @@ pub fn set_thread_priority(priority: ThreadPriority) -> io::Result<()> {
     }
 }
 
+/// Makes this process's allocator give memory back to the system once it is free, also what a start
+/// needed a lot of: for programs that run for months. glibc's own thresholds grow with what was
+/// allocated (mallopt(3), `M_MMAP_THRESHOLD`); elsewhere nothing is done.
+pub fn give_back_free_memory() {
+    #[cfg(target_env = "gnu")]
+    {
+        /// Bytes from which an allocation is a mapping of its own: glibc's first value.
+        const FROM: libc::c_int = 128 << 10;
+        // SAFETY: plain numbers; the allocator's own lock guards its settings.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, FROM);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, FROM);
+        }
+    }
+}
+
 /// How the kernel shall schedule a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThreadPriority {

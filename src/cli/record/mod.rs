@@ -21,6 +21,7 @@ pub(super) use options::meta;
 
 use super::args::RecordArgs;
 use super::{Exit, Failure, instances};
+use crate::memory::give_back_free_memory;
 use crate::record::{RecordError, RecordErrorKind};
 use notify::Notifier;
 
@@ -46,6 +47,7 @@ impl From<RecordError> for Failure {
 
 /// Records one instance, or several side by side, each into a directory of its name.
 pub fn run(args: &RecordArgs, quiet: bool) -> Result<Exit, Failure> {
+    give_back_free_memory();
     if !instances::several(&args.source.instance) {
         return service::run(args, quiet, &Notifier::new(1).seat(0));
     }
