@@ -83,6 +83,29 @@ pub(in crate::finops) fn known_from_us(from_us: Option<i64>) -> Option<i64> {
     from_us.map(|from| from.div_euclid(HOUR_US) * HOUR_US - HOUR_US)
 }
 
+/// The same of an instance; where nothing was read in that time, as the recorder was away, from its first reading on.
+fn warm_from_us(
+    reader: &Reader,
+    window: &Window,
+    place: &(String, String),
+) -> Result<Option<i64>, FinopsError> {
+    let warm_us = known_from_us(window.from_us);
+    if warm_us.is_none() {
+        return Ok(None);
+    }
+    let options = ScanOptions {
+        to_us: window.from_us,
+        columns: Some(vec!["sample_time".to_owned()]),
+        ..window.scan(place, warm_us)
+    };
+    for batch in reader.scan("stats", &options)? {
+        if batch?.num_rows() > 0 {
+            return Ok(warm_us);
+        }
+    }
+    Ok(None)
+}
+
 /// Reads the deltas of a window.
 ///
 /// # Errors
@@ -93,11 +116,11 @@ pub fn read_deltas(
     sink: &mut Sink<'_>,
 ) -> Result<Coverage, FinopsError> {
     let mut coverage = Coverage::default();
-    let warm_us = known_from_us(window.from_us);
     for place in reader.instances("stats")? {
         if window.instance.as_ref().is_some_and(|i| *i != place.1) {
             continue;
         }
+        let warm_us = warm_from_us(reader, window, &place)?;
         let mut one = Instance::open(reader, window, &place, warm_us)?;
         let scan = reader
             .scan("stats", &window.scan(&place, warm_us))?
