@@ -279,8 +279,12 @@ fn an_image_keeps_its_clock_and_zone() {
     };
     assert!(moments(&here).iter().any(Option::is_some));
     assert_eq!(moments(&here), moments(&elsewhere));
-    let offset = |d: &Value| d["meta"]["sample_time"].as_str().unwrap()[26..].to_owned();
-    assert_eq!(offset(&elsewhere), "+09:00", "shown in the reader's zone");
+    // a fraction of a second may have fewer digits than six
+    let shown = elsewhere["meta"]["sample_time"].as_str().unwrap();
+    assert!(
+        shown.ends_with("+09:00"),
+        "shown in the reader's zone: {shown}"
+    );
     let image = ["--image", text(&path)];
     for verb in [
         &["dump", "--resource-limit", "--watch", "1s"][..],
