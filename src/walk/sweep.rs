@@ -87,9 +87,9 @@ impl Walker {
     /// ([`Walker::frame`]) is replaced. `elapsed_ns` gives the time since the walk's start; it is asked for
     /// selected rows, once for some that are read within the same microsecond or so.
     ///
-    /// Mapped rows are read in two steps: all gates one after the other, with the lines of the gates
-    /// ahead asked for; a selected row's other lines are asked for at once, and read when the next
-    /// rows have been selected.
+    /// Mapped rows are read in steps: all gates one after the other, with the lines of the gates ahead
+    /// asked for; a selected row's other lines are asked for at once or while an earlier row is read, what
+    /// its pointers lead to when these lines are there, and it is read when more rows have been selected.
     pub fn sweep(&mut self, frame: &mut Frame, elapsed_ns: impl FnMut() -> u64) {
         if !frame.fits(self.bound.rows.len(), self.bound.plan.row_words) {
             *frame = self.frame();
