@@ -126,7 +126,7 @@ impl Mapping {
         if skip == 0 {
             for word in out {
                 // SAFETY: `at` is a multiple of 8 with at + 8 <= len: checked above for the run.
-                *word = unsafe { self.aligned_word(at) };
+                *word = unsafe { load(self.base, at) };
                 at += WORD;
             }
             return Some(());
@@ -179,7 +179,7 @@ impl Mapping {
     fn load(&self, at: usize, len: usize) -> u64 {
         if at + WORD <= len {
             // SAFETY: aligned, and the whole word lies inside.
-            return unsafe { self.aligned_word(at) };
+            return unsafe { load(self.base, at) };
         }
         let mut word = 0;
         for index in at..len {
@@ -189,18 +189,18 @@ impl Mapping {
         }
         word
     }
+}
 
-    /// # Safety
-    ///
-    /// `at` must be a multiple of 8, and `at + 8` not past what is attached.
-    #[inline]
-    unsafe fn aligned_word(&self, at: usize) -> u64 {
-        // SAFETY: `base` is page-aligned and the caller proves alignment and bounds of `at`. The
-        // memory lies outside every Rust allocation; others may write to it while we read, which a
-        // volatile read of a plain integer outside Rust's memory may meet.
-        let word = unsafe { self.base.as_ptr().add(at).cast::<u64>().read_volatile() };
-        u64::from_le(word)
-    }
+/// # Safety
+///
+/// `start` must be aligned, `at` a multiple of 8, and `at + 8` not past what is attached there.
+#[inline(always)]
+unsafe fn load(start: NonNull<u8>, at: usize) -> u64 {
+    // SAFETY: the caller proves alignment and bounds. The memory lies outside every Rust allocation;
+    // others may write to it while we read, which a volatile read of a plain integer outside Rust's
+    // memory may meet.
+    let word = unsafe { start.as_ptr().add(at).cast::<u64>().read_volatile() };
+    u64::from_le(word)
 }
 
 impl Drop for Mapping {
@@ -241,7 +241,7 @@ impl Proven<'_> {
             return None;
         }
         // SAFETY: all of the list's words are aligned and inside its reach.
-        let load = |at: u32| unsafe { self.load(at) };
+        let load = |at: u32| unsafe { load(self.start, at as usize) };
         let (fours, rest) = list.offsets.as_chunks::<4>();
         let (four_words, rest_words) = out.as_chunks_mut::<4>();
         let lines: &[u32] = other.map_or(&[], |o| &list.lines[o.skip()]);
@@ -267,7 +267,7 @@ impl Proven<'_> {
             return None;
         }
         // SAFETY: as in `gather`.
-        let load = |at: u32| unsafe { self.load(at) };
+        let load = |at: u32| unsafe { load(self.start, at as usize) };
         let (fours, rest) = list.offsets.as_chunks::<4>();
         let (four_words, rest_words) = words.as_chunks::<4>();
         let mut moved = 0;
@@ -289,7 +289,11 @@ impl Proven<'_> {
             return None;
         }
         // SAFETY: as in `gather`.
-        Some(words.offsets.map(|at| unsafe { self.load(at) }))
+        Some(
+            words
+                .offsets
+                .map(|at| unsafe { load(self.start, at as usize) }),
+        )
     }
 
     /// The word at byte `offset`; `None` when it isn't inside or not aligned.
@@ -297,7 +301,8 @@ impl Proven<'_> {
     pub fn word(self, offset: u32) -> Option<u64> {
         let inside = offset as usize + WORD <= self.len;
         // SAFETY: just checked.
-        (inside && offset.is_multiple_of(WORD as u32)).then(|| unsafe { self.load(offset) })
+        (inside && offset.is_multiple_of(WORD as u32))
+            .then(|| unsafe { load(self.start, offset as usize) })
     }
 
     /// Asks the processor to fetch the lines of the list's words.
@@ -333,20 +338,6 @@ impl Proven<'_> {
             // the address.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
         }
-    }
-
-    /// # Safety
-    ///
-    /// `at` must be a multiple of 8, and `at + 8` not past what is proven.
-    #[inline(always)]
-    unsafe fn load(self, at: u32) -> u64 {
-        // SAFETY: the start is aligned and the caller proves alignment and bounds of `at`; volatile
-        // as in `Mapping::aligned_word`.
-        let word = unsafe {
-            let at = self.start.as_ptr().add(at as usize);
-            at.cast::<u64>().read_volatile()
-        };
-        u64::from_le(word)
     }
 }
 
