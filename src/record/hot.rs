@@ -39,6 +39,9 @@ struct Dictionary {
     array: Option<ArrayRef>,
 }
 
+/// No code yet.
+const UNKNOWN: i32 = -1;
+
 impl Dictionary {
     fn code(&mut self, text: &str) -> Result<i32, ArrowError> {
         if let Some(code) = self.codes.get(text) {
@@ -63,22 +66,19 @@ impl Dictionary {
             let values = column.values().as_string::<i32>();
             let own = column.keys().values();
             let nulls = column.logical_nulls().filter(|n| n.null_count() > 0);
-            let is_there = |row: usize| nulls.as_ref().is_none_or(|n| n.is_valid(row));
-            let mut shown = vec![false; values.len()];
+            // by the column's own code ours, once a row shows it
+            let mut ours = vec![UNKNOWN; values.len()];
             for (row, key) in own.iter().enumerate() {
-                if is_there(row) {
-                    shown[*key as usize] = true;
+                if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
+                    keys.push(0);
+                    continue;
                 }
-            }
-            // by the column's own code ours; 0 where no row shows it
-            let mut ours = vec![0; values.len()];
-            for (key, ours) in ours.iter_mut().enumerate() {
-                if shown[key] {
-                    *ours = self.code(values.value(key))?;
+                let code = &mut ours[*key as usize];
+                if *code == UNKNOWN {
+                    *code = self.code(values.value(*key as usize))?;
                 }
+                keys.push(*code);
             }
-            let coded = own.iter().map(|key| ours.get(*key as usize).copied());
-            keys.extend(coded.map(Option::unwrap_or_default));
             match nulls {
                 None => there.append_n_non_nulls(column.len()),
                 Some(nulls) => there.append_buffer(&nulls),

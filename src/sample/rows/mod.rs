@@ -14,6 +14,7 @@ mod column_tests;
 mod events;
 mod keyed;
 mod memo;
+mod numbers;
 #[cfg(test)]
 mod tests;
 mod texts;
