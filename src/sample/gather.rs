@@ -117,6 +117,19 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_is_called() {
+        let taker = Taker::default();
+        let waiting = taker.clone();
+        // far longer than any test may take
+        let thread = std::thread::spawn(move || waiting.wait(Duration::from_secs(86_400)));
+        while !thread.is_finished() {
+            taker.call();
+            std::thread::yield_now();
+        }
+        thread.join().unwrap();
+    }
+
+    #[test]
     fn a_session_is_new_once_and_another_in_its_slot_is_new() {
         let field = |word: u32| FieldRef::new(word * 8, 8, Stored::Uint, None);
         let mut newcomers = Newcomers {
