@@ -33,6 +33,11 @@ pub(super) fn gather(rate_hz: f64, pool: u32, calls: bool) -> Duration {
     }
 }
 
+/// Whether calling newcomers out lets frames gather for longer.
+pub(super) fn waits_long(rate_hz: f64, pool: u32) -> bool {
+    gather(rate_hz, pool, true) > GATHER
+}
+
 /// Notices rows of sessions that weren't there before, or have another owner.
 #[derive(Clone, Debug)]
 pub struct Newcomers {
@@ -114,6 +119,7 @@ mod tests {
             assert!(time <= LONG_GATHER, "{rate_hz} Hz");
         }
         assert_eq!(gather(1.0, 64, true), Duration::ZERO);
+        assert!(waits_long(10.0, 64) && !waits_long(1000.0, 64) && !waits_long(1.0, 64));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 
 use super::ThreadOptions;
-use super::gather::{Newcomers, Taker, gather};
+use super::gather::{Newcomers, Taker, gather, waits_long};
 use super::pacer::{Jitter, monotonic_ns, sleep_until, wall_ns};
 use super::timeline::{BurstControl, Timeline};
 use crate::walk::{Frame, Walker};
@@ -122,6 +122,8 @@ impl Sampler {
         let stop = Arc::new(AtomicBool::new(false));
         let (burst, armed) = (BurstControl::default(), Arc::new(AtomicBool::new(false)));
         let rate_hz = options.rate_hz;
+        // at high rates frames are taken soon anyway
+        let newcomers = newcomers.filter(|_| waits_long(rate_hz, pool as u32));
         let signs = Signs {
             stop: stop.clone(),
             burst: burst.clone(),

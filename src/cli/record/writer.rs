@@ -302,7 +302,7 @@ impl<'a> Writer<'a> {
         let room = self.recorder.make_room();
         if let Some(feed) = feed {
             if !feed.rows.is_empty() {
-                let tables = feed.rows.all_tables();
+                let tables = feed.rows.take_tables();
                 let tables = tables.map_err(|e| unfit("samples", &e))?;
                 let written = match &room {
                     Ok(()) => self.write_tables(&tables),
@@ -338,19 +338,20 @@ impl<'a> Writer<'a> {
     }
 
     fn write_tables(&mut self, tables: &[SlowBatch]) -> Result<(), RecordError> {
-        let mut with_rows = tables.iter().filter(|(_, batch)| batch.num_rows() > 0);
-        with_rows.try_for_each(|(table, batch)| self.recorder.write(table, batch))
+        let mut tables = tables.iter();
+        tables.try_for_each(|(table, batch)| self.recorder.write(table, batch))
     }
 
     /// Counts what there is no room for.
     fn lose(&mut self, tables: &[SlowBatch]) {
         let of = |name: &str| tables.iter().find(|(table, _)| *table == name);
-        let (Some((_, samples)), Some((_, ticks))) = (of("samples"), of("ticks")) else {
+        let Some((_, ticks)) = of("ticks") else {
             return;
         };
-        self.disk.lose(samples, ticks);
+        let rows = of("samples").map_or(0, |(_, samples)| samples.num_rows() as u64);
+        self.disk.lose(rows, ticks);
         self.taken.ticks -= ticks.num_rows() as u64;
-        self.taken.rows -= samples.num_rows() as u64;
+        self.taken.rows -= rows;
         let told = self.progress.lost(&self.instance, &self.disk.total);
         self.told(told);
     }
