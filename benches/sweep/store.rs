@@ -57,10 +57,8 @@ impl Store {
     }
 
     fn write(&mut self) {
-        for (table, batch) in self.decode.rows.all_tables().unwrap() {
-            if batch.num_rows() > 0 {
-                self.recorder.write(table, &batch).unwrap();
-            }
+        for (table, batch) in self.decode.rows.take_tables().unwrap() {
+            self.recorder.write(table, &batch).unwrap();
         }
         self.recorder.flush_if_due().unwrap();
     }

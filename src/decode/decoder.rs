@@ -142,6 +142,17 @@ impl Decoder {
         known.is_none().then_some(TargetAddr(owner))
     }
 
+    /// The fields by which a row's owner is known or not: serial number and what owns the session. As
+    /// long as both stay, [`Decoder::unknown_owner`] says the same.
+    pub fn owner_fields(&self) -> Option<[FieldRef; 2]> {
+        Some([self.core.fields.serial?, self.process.nearest_field()?])
+    }
+
+    /// Rows that there are.
+    pub fn slots(&self) -> usize {
+        self.addrs.len()
+    }
+
     /// Says what the process of a row's session is.
     pub fn set_owner(&mut self, words: &[u64], slot: u32, process: Owner) {
         let owner = self.process.nearest(words).unwrap_or(0);

@@ -66,6 +66,15 @@ impl Inputs {
         self.len
     }
 
+    /// The word that matters, and its bits, if there is only one.
+    #[inline]
+    pub fn single(&self) -> Option<(usize, u64)> {
+        match self.parts.as_slice() {
+            [part] if self.runs.is_empty() => Some(*part),
+            _ => None,
+        }
+    }
+
     /// Whether nothing of the row matters.
     pub fn is_empty(&self) -> bool {
         self.len == 0

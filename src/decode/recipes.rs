@@ -39,7 +39,11 @@ impl ProcessOf {
 
     /// KSUSEPRO where it is stored, else the owner itself: the process, or something of its.
     pub(super) fn nearest(&self, words: &[u64]) -> Option<u64> {
-        Some(self.process.or(self.owner)?.uint(words))
+        Some(self.nearest_field()?.uint(words))
+    }
+
+    pub(super) fn nearest_field(&self) -> Option<FieldRef> {
+        self.process.or(self.owner)
     }
 
     /// KSUSEPRO where it is stored. Else the owner, or what owns it: the rule of a public 19c

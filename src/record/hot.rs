@@ -53,6 +53,27 @@ impl Dictionary {
         Ok(code)
     }
 
+    /// By a column's own code ours; 0 where no row has it. Rows without a value have one too, and don't
+    /// matter: they come out as null whatever it is.
+    fn ours(&mut self, own: &[i32], values: &StringArray) -> Result<Vec<i32>, ArrowError> {
+        let mut shown = vec![false; values.len()];
+        match shown.as_mut_slice() {
+            [one] => *one = !own.is_empty(),
+            shown => own.iter().for_each(|key| {
+                if let Some(shown) = shown.get_mut(*key as usize) {
+                    *shown = true;
+                }
+            }),
+        }
+        let mut ours = vec![0; values.len()];
+        for (key, ours) in ours.iter_mut().enumerate().filter(|(key, _)| shown[*key]) {
+            if values.is_valid(key) {
+                *ours = self.code(values.value(key))?;
+            }
+        }
+        Ok(ours)
+    }
+
     /// The column's values of all `columns`, coded by this dictionary.
     fn encode(&mut self, columns: &[&ArrayRef]) -> Result<ArrayRef, ArrowError> {
         let rows = columns.iter().map(|c| c.len()).sum();
@@ -63,22 +84,15 @@ impl Dictionary {
             let values = column.values().as_string::<i32>();
             let own = column.keys().values();
             let nulls = column.logical_nulls().filter(|n| n.null_count() > 0);
-            let is_there = |row: usize| nulls.as_ref().is_none_or(|n| n.is_valid(row));
-            let mut shown = vec![false; values.len()];
-            for (row, key) in own.iter().enumerate() {
-                if is_there(row) {
-                    shown[*key as usize] = true;
+            let ours = self.ours(own, values)?;
+            match ours.as_slice() {
+                [] => keys.resize(keys.len() + own.len(), 0),
+                [one] => keys.resize(keys.len() + own.len(), *one),
+                ours => {
+                    let coded = own.iter().map(|key| ours.get(*key as usize).copied());
+                    keys.extend(coded.map(Option::unwrap_or_default));
                 }
             }
-            // by the column's own code ours; 0 where no row shows it
-            let mut ours = vec![0; values.len()];
-            for (key, ours) in ours.iter_mut().enumerate() {
-                if shown[key] {
-                    *ours = self.code(values.value(key))?;
-                }
-            }
-            let coded = own.iter().map(|key| ours.get(*key as usize).copied());
-            keys.extend(coded.map(Option::unwrap_or_default));
             match nulls {
                 None => there.append_n_non_nulls(column.len()),
                 Some(nulls) => there.append_buffer(&nulls),

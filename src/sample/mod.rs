@@ -11,6 +11,7 @@
 pub mod attach;
 pub mod choose;
 pub mod clock;
+pub mod gather;
 mod image;
 mod lives;
 pub mod owners;
@@ -33,6 +34,7 @@ mod timeline;
 pub use attach::{AttachError, Attachment, Source, is_oracle};
 pub use choose::Selected;
 pub use clock::ClockWatch;
+pub use gather::Newcomers;
 pub use image::captured;
 pub use owners::Owners;
 pub use pacer::{Jitter, Pacer};

@@ -8,20 +8,15 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 
 use super::ThreadOptions;
+use super::gather::{Newcomers, Taker, gather, waits_long};
 use super::pacer::{Jitter, monotonic_ns, sleep_until, wall_ns};
 use super::timeline::{BurstControl, Timeline};
 use crate::walk::{Frame, Walker};
 
 /// The longest sleep in one go, so that a stop is noticed soon at slow rates.
-const LONGEST_SLEEP_NS: u64 = 100_000_000;
+const LONGEST_SLEEP_NS: u64 = 250_000_000;
 /// The same where a burst may be asked for at any moment.
 const LONGEST_ARMED_SLEEP_NS: u64 = 10_000_000;
-
-/// At high rates frames gather for so long before they are taken, if the pool allows it: to be woken
-/// for each one costs both threads more than the frame.
-const GATHER: Duration = Duration::from_millis(50);
-/// The share of the pool that may gather.
-const GATHERED_SHARE: u32 = 4;
 
 /// How to sample.
 #[derive(Clone, Debug)]
@@ -91,6 +86,9 @@ pub struct Sampler {
     armed: Arc<AtomicBool>,
     rate_hz: f64,
     pool: u32,
+    taker: Taker,
+    /// Whether the thread calls when there are newcomers.
+    calls: bool,
     thread: JoinHandle<(RunStats, Ended)>,
 }
 
@@ -100,10 +98,11 @@ impl Sampler {
     /// # Errors
     /// If the thread can't be started.
     pub fn start(walker: Walker, options: SamplerOptions) -> std::io::Result<Sampler> {
-        Sampler::start_as(walker, options, ThreadOptions::default())
+        Sampler::start_as(walker, options, ThreadOptions::default(), None)
     }
 
-    /// The same with wishes for the thread.
+    /// The same with wishes for the thread. With `newcomers` frames without any may wait to be taken
+    /// for a second, whatever the rate.
     ///
     /// # Errors
     /// If the thread can't be started, or can't be as wished.
@@ -111,6 +110,7 @@ impl Sampler {
         walker: Walker,
         options: SamplerOptions,
         wishes: ThreadOptions,
+        newcomers: Option<Newcomers>,
     ) -> std::io::Result<Sampler> {
         let pool = options.frames.max(2);
         let (free, free_out) = bounded(pool);
@@ -122,10 +122,18 @@ impl Sampler {
         let stop = Arc::new(AtomicBool::new(false));
         let (burst, armed) = (BurstControl::default(), Arc::new(AtomicBool::new(false)));
         let rate_hz = options.rate_hz;
+        // at high rates frames are taken soon anyway
+        let newcomers = newcomers.filter(|_| waits_long(rate_hz, pool as u32));
         let signs = Signs {
             stop: stop.clone(),
             burst: burst.clone(),
             armed: armed.clone(),
+        };
+        let (taker, calls) = (Taker::default(), newcomers.is_some());
+        let out = Out {
+            full: full_in,
+            newcomers,
+            taker: taker.clone(),
         };
         let (told, outcome) = bounded(1);
         let thread = std::thread::Builder::new()
@@ -137,7 +145,7 @@ impl Sampler {
                 if failed {
                     return (RunStats::default(), Ended::Stopped);
                 }
-                run(walker, &options, &free_out, &full_in, &signs)
+                run(walker, &options, &free_out, out, &signs)
             })?;
         // a thread that ended without a word is told of when it is joined
         outcome.recv().unwrap_or(Ok(()))?;
@@ -149,6 +157,8 @@ impl Sampler {
             armed,
             rate_hz,
             pool: pool as u32,
+            taker,
+            calls,
             thread,
         })
     }
@@ -165,8 +175,8 @@ impl Sampler {
         self.stop.clone()
     }
 
-    /// The next frame, oldest first; waits for it for about `patience`. At high rates, once all are
-    /// taken, it first lets some gather, without being woken by each.
+    /// The next frame, oldest first; waits for it for about `patience`. Once all are taken, it first
+    /// lets some gather where that pays, without being woken by each.
     ///
     /// # Errors
     /// `Timeout`: none came. `Disconnected`: sampling has ended, and all frames are taken.
@@ -177,10 +187,11 @@ impl Sampler {
             Err(TryRecvError::Empty) => {}
         }
         let rate_hz = self.rate_hz.max(self.burst.fastest_hz());
-        let gather = gather(rate_hz, self.pool).min(patience);
-        if !gather.is_zero() {
-            std::thread::sleep(gather);
+        let gather = gather(rate_hz, self.pool, self.calls).min(patience);
+        if gather.is_zero() {
+            return self.frames.recv_timeout(patience);
         }
+        self.taker.wait(gather);
         self.frames.recv_timeout(patience - gather)
     }
 
@@ -196,24 +207,38 @@ impl Sampler {
     }
 }
 
-/// For how long frames may gather at a rate: not past a share of the pool, and not at all where only
-/// one would come meanwhile.
-fn gather(rate_hz: f64, pool: u32) -> Duration {
-    let frames = f64::from(pool / GATHERED_SHARE);
-    // as `Pacer` limits it
-    let rate_hz = rate_hz.clamp(0.001, 1e6);
-    let time = (frames / rate_hz).min(GATHER.as_secs_f64());
-    match time * rate_hz >= 2.0 {
-        true => Duration::from_secs_f64(time),
-        false => Duration::ZERO,
-    }
-}
-
 /// What others tell the thread.
 struct Signs {
     stop: Arc<AtomicBool>,
     burst: BurstControl,
     armed: Arc<AtomicBool>,
+}
+
+/// Where frames go.
+struct Out {
+    full: Sender<Frame>,
+    newcomers: Option<Newcomers>,
+    taker: Taker,
+}
+
+impl Out {
+    /// Hands a frame over. False: nobody takes frames any more.
+    fn hand_over(&mut self, frame: Frame) -> bool {
+        let calls = self.newcomers.as_mut().is_some_and(|n| n.any(&frame));
+        // the queue holds the whole pool, so only a vanished consumer refuses
+        let taken = self.full.try_send(frame).is_ok();
+        if calls {
+            self.taker.call();
+        }
+        taken
+    }
+}
+
+impl Drop for Out {
+    /// Who lets frames gather is told that none comes any more.
+    fn drop(&mut self) {
+        self.taker.call();
+    }
 }
 
 /// How a wait for a deadline ended.
@@ -228,7 +253,7 @@ fn run(
     mut walker: Walker,
     options: &SamplerOptions,
     free: &Receiver<Frame>,
-    full: &Sender<Frame>,
+    mut out: Out,
     signs: &Signs,
 ) -> (RunStats, Ended) {
     let mut line = Timeline::new(options.rate_hz, options.jitter, options.seed);
@@ -290,8 +315,7 @@ fn run(
         stats.max_late_ns = stats.max_late_ns.max(frame.late_ns);
         stats.walk_ns += frame.walk_ns;
         (missed, dropped) = (0, 0);
-        if full.try_send(frame).is_err() {
-            // the queue holds the whole pool, so only a vanished consumer refuses
+        if !out.hand_over(frame) {
             stats.frames -= 1;
             stats.dropped += 1;
             break Ended::NoConsumer;
@@ -318,24 +342,5 @@ fn wait(deadline_ns: u64, signs: &Signs) -> Waited {
             false => LONGEST_SLEEP_NS,
         };
         sleep_until(deadline_ns.min(now + step));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_gathers_leaves_most_of_the_pool_free() {
-        for rate_hz in [41.0, 100.0, 1000.0, 5000.0, 100_000.0] {
-            let time = gather(rate_hz, 64);
-            assert!(time <= GATHER, "{rate_hz} Hz");
-            let frames = time.as_secs_f64() * rate_hz;
-            assert!((2.0..=16.5).contains(&frames), "{rate_hz} Hz: {frames}");
-        }
-        for rate_hz in [f64::NAN, -1.0, 0.0, 0.001, 1.0, 10.0, 39.0] {
-            assert_eq!(gather(rate_hz, 64), Duration::ZERO, "{rate_hz} Hz");
-        }
-        assert_eq!(gather(1000.0, 2), Duration::ZERO, "a pool of two");
     }
 }

@@ -65,8 +65,8 @@ impl Disk {
         Some(event.costing(lost.ticks, lost.rows))
     }
 
-    /// These could not be taken.
-    pub(super) fn lose(&mut self, samples: &RecordBatch, ticks: &RecordBatch) {
+    /// These ticks with so many rows could not be taken.
+    pub(super) fn lose(&mut self, rows: u64, ticks: &RecordBatch) {
         let sum = |name: &str| -> u32 {
             let column = ticks.column_by_name(name);
             let counts = column.and_then(|c| c.as_primitive_opt::<UInt32Type>());
@@ -74,7 +74,7 @@ impl Disk {
                 c.values().iter().fold(0, |a, b| u32::saturating_add(a, *b))
             })
         };
-        let (count, rows) = (ticks.num_rows() as u64, samples.num_rows() as u64);
+        let count = ticks.num_rows() as u64;
         let count32 = u32::try_from(count).unwrap_or(u32::MAX);
         let now = crate::sample::pacer::monotonic_ns();
         for lost in [&mut self.lost, &mut self.total] {

@@ -10,7 +10,7 @@ use crate::decode::columns::{needs_of, sample_columns};
 use crate::decode::needs::PREVIOUS_SQL_NEEDS;
 use crate::sample::slow::SlowOptions;
 use crate::sample::sql_texts::NO_TEXTS;
-use crate::sample::{Attachment, Owners, SampleRows, SqlTexts};
+use crate::sample::{Attachment, Newcomers, Owners, SampleRows, SqlTexts};
 use crate::walk::{Frame, Select, Walker};
 
 /// Rows of one attachment, and what decodes them.
@@ -59,6 +59,13 @@ impl Feed {
             owners,
         };
         Ok((feed, walker))
+    }
+
+    /// By what a frame must be taken at once, while others may wait. `None`: each must be taken soon,
+    /// since more than their sessions' processes is read afterwards, or triggers are judged.
+    pub(super) fn newcomers(&self, triggers: bool) -> Option<Newcomers> {
+        let patient = self.texts.is_none() && !triggers;
+        patient.then(|| Newcomers::of(&self.decoder))
     }
 
     /// Makes rows of a frame.

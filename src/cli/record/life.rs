@@ -11,8 +11,9 @@ use super::super::Failure;
 use crate::discover::Watch;
 use crate::sample::Attachment;
 
-/// How often the instance's life is looked at: well within the second in which we must let go.
-const WATCH_EVERY: Duration = Duration::from_millis(200);
+/// How often the instance's life is looked at: well within the second in which we must let go. Most of
+/// what a look costs is the thread's waking up.
+const WATCH_EVERY: Duration = Duration::from_millis(400);
 
 /// What signals asked for.
 #[derive(Clone, Debug)]

@@ -117,6 +117,12 @@ impl Seat {
         self.with(|place| place.progress = true).pet_if_due();
     }
 
+    /// The longest time in which a writer that has nothing to do must come back to say so.
+    pub(super) fn patience(&self) -> Duration {
+        let watchdog = self.state().watchdog;
+        watchdog.map_or(Duration::MAX, |time| time / (2 * PET_SHARE))
+    }
+
     /// What it does, for `systemctl status`; `now`: something changed.
     pub(super) fn status(&self, text: impl FnOnce() -> String, now: bool) {
         let recent = |s: &State| s.told_status.is_some_and(|t| t.elapsed() < STATUS_EVERY);

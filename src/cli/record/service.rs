@@ -105,7 +105,9 @@ fn sample(
         frames: FRAMES,
         seed: crate::sample::pacer::monotonic_ns(),
     };
-    let sampler = Sampler::start_as(walker, options, writer.service().thread()).map_err(|e| {
+    let wishes = writer.service().thread();
+    let newcomers = feed.newcomers(writer.service().trigger.is_some());
+    let sampler = Sampler::start_as(walker, options, wishes, newcomers).map_err(|e| {
         match e.kind() {
             // no such processor
             std::io::ErrorKind::InvalidInput => Failure::new(Exit::Usage, e.to_string()),

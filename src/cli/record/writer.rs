@@ -25,6 +25,8 @@ use crate::sample::slow::{SlowBatch, SlowTables};
 use crate::sample::{BATCH_ROWS, ClockWatch, EventKind, Jitter, RecorderEvent, Sampler};
 use crate::walk::Frame;
 
+/// The shortest wait for a frame.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 /// Time after which rows become a batch anyway.
 const BATCH_TIME: Duration = Duration::from_secs(1);
 /// How often files of past hours are looked for: of tables that get rows seldom.
@@ -156,10 +158,9 @@ impl<'a> Writer<'a> {
         let quiet = QUIET.max(Duration::from_secs_f64(3.0 / self.args.rate));
         let mut last_frame = Instant::now();
         loop {
-            match sampler.next_frame(self.patience()) {
-                Ok(mut frame) => {
-                    self.take(feed, &mut frame);
-                    sampler.give_back(frame);
+            match sampler.next_frame(self.patience().min(seat.patience())) {
+                Ok(frame) => {
+                    self.take_all(feed, sampler, frame);
                     last_frame = Instant::now();
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -180,6 +181,21 @@ impl<'a> Writer<'a> {
         }
         self.queue.readings(slow.finish().into_iter());
         self.write(Some(feed));
+    }
+
+    /// Takes a frame and those that gathered behind it, as far as a batch goes.
+    fn take_all(&mut self, feed: &mut Feed, sampler: &Sampler, first: Frame) {
+        // those that come meanwhile wait for the next time, so that no batch is late for them
+        let mut waiting = sampler.frames.len();
+        let mut next = Some(first);
+        while let Some(mut frame) = next.take() {
+            self.take(feed, &mut frame);
+            sampler.give_back(frame);
+            if waiting > 0 && feed.rows.len() < BATCH_ROWS {
+                waiting -= 1;
+                next = sampler.frames.try_recv().ok();
+            }
+        }
     }
 
     fn judge(&mut self, feed: &mut Feed, frame: &Frame) {
@@ -210,18 +226,20 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The longest wait for a frame.
+    /// The longest wait for a frame: until a batch is due.
     fn patience(&self) -> Duration {
-        Duration::from_millis(100).min(self.batch_time())
+        let left = self.batch_due().saturating_duration_since(Instant::now());
+        // one that has failed has no batch to make any more
+        left.max(SHORTEST_WAIT)
     }
 
-    fn batch_time(&self) -> Duration {
-        BATCH_TIME.min(self.args.service.flush)
+    fn batch_due(&self) -> Instant {
+        let time = BATCH_TIME.min(self.args.service.flush);
+        self.flush_at.min(self.batched + time)
     }
 
     fn batch_is_due(&self) -> bool {
-        let now = Instant::now();
-        now >= self.flush_at || now >= self.batched + self.batch_time()
+        Instant::now() >= self.batch_due()
     }
 
     fn take(&mut self, feed: &mut Feed, frame: &mut Frame) {
@@ -284,7 +302,7 @@ impl<'a> Writer<'a> {
         let room = self.recorder.make_room();
         if let Some(feed) = feed {
             if !feed.rows.is_empty() {
-                let tables = feed.rows.all_tables();
+                let tables = feed.rows.take_tables();
                 let tables = tables.map_err(|e| unfit("samples", &e))?;
                 let written = match &room {
                     Ok(()) => self.write_tables(&tables),
@@ -320,19 +338,20 @@ impl<'a> Writer<'a> {
     }
 
     fn write_tables(&mut self, tables: &[SlowBatch]) -> Result<(), RecordError> {
-        let mut with_rows = tables.iter().filter(|(_, batch)| batch.num_rows() > 0);
-        with_rows.try_for_each(|(table, batch)| self.recorder.write(table, batch))
+        let mut tables = tables.iter();
+        tables.try_for_each(|(table, batch)| self.recorder.write(table, batch))
     }
 
     /// Counts what there is no room for.
     fn lose(&mut self, tables: &[SlowBatch]) {
         let of = |name: &str| tables.iter().find(|(table, _)| *table == name);
-        let (Some((_, samples)), Some((_, ticks))) = (of("samples"), of("ticks")) else {
+        let Some((_, ticks)) = of("ticks") else {
             return;
         };
-        self.disk.lose(samples, ticks);
+        let rows = of("samples").map_or(0, |(_, samples)| samples.num_rows() as u64);
+        self.disk.lose(rows, ticks);
         self.taken.ticks -= ticks.num_rows() as u64;
-        self.taken.rows -= samples.num_rows() as u64;
+        self.taken.rows -= rows;
         let told = self.progress.lost(&self.instance, &self.disk.total);
         self.told(told);
     }

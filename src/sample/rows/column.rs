@@ -14,6 +14,7 @@ use arrow::error::ArrowError;
 
 use super::builder::STORED_ZONE;
 use super::memo::{Memo, Slots};
+use super::numbers::{all, fill, numbers};
 use super::texts::{NULL, Texts};
 use crate::decode::{Basis, Decoder, Inputs, Key, Kind, Row, Value};
 use crate::plan::FieldRef;
@@ -160,98 +161,6 @@ fn primitive<T: ArrowPrimitiveType>(
     Ok(Arc::new(column))
 }
 
-/// A number that a column can hold, or not.
-trait Number: Copy + Default {
-    fn of_uint(n: u64) -> Option<Self>;
-    fn of_int(n: i64) -> Option<Self>;
-}
-
-impl Number for u32 {
-    #[inline]
-    fn of_uint(n: u64) -> Option<u32> {
-        u32::try_from(n).ok()
-    }
-    #[inline]
-    fn of_int(_: i64) -> Option<u32> {
-        None
-    }
-}
-
-impl Number for u64 {
-    #[inline]
-    fn of_uint(n: u64) -> Option<u64> {
-        Some(n)
-    }
-    #[inline]
-    fn of_int(_: i64) -> Option<u64> {
-        None
-    }
-}
-
-impl Number for i64 {
-    #[inline]
-    fn of_uint(n: u64) -> Option<i64> {
-        i64::try_from(n).ok()
-    }
-    #[inline]
-    fn of_int(n: i64) -> Option<i64> {
-        Some(n)
-    }
-}
-
-/// Adds one number for each row; which of them are there, as bits.
-#[inline]
-fn fill<T: Copy + Default>(
-    rows: &[Row<'_>],
-    out: &mut Vec<T>,
-    mut value: impl FnMut(&Row<'_>) -> Option<T>,
-) -> u64 {
-    let mut valid = 0;
-    out.extend(rows.iter().enumerate().map(|(i, row)| {
-        let value = value(row);
-        valid |= u64::from(value.is_some()) << i;
-        value.unwrap_or_default()
-    }));
-    valid
-}
-
-fn numbers<T: Number>(
-    (basis, place): (&Basis, usize),
-    decoder: &Decoder,
-    rows: &[Row<'_>],
-    out: &mut Vec<T>,
-) -> u64 {
-    match *basis {
-        Basis::Nothing => fill(rows, out, |_| None),
-        Basis::Slot => fill(rows, out, |r| T::of_uint(u64::from(r.slot) + 1)),
-        Basis::Uint(field, None) if field.chase.is_none() => {
-            fill(rows, out, |r| T::of_uint(field.uint(r.words)))
-        }
-        Basis::Uint(field, null) => fill(rows, out, |r| {
-            let n = field.uint(r.words);
-            let none = null == Some(n) || field.is_faulted(r.words);
-            T::of_uint(n).filter(|_| !none)
-        }),
-        Basis::Int(field) => fill(rows, out, |r| T::of_int(field.int(r.words))),
-        Basis::UintIf(field, condition) => fill(rows, out, |r| {
-            let n = T::of_uint(field.uint(r.words));
-            n.filter(|_| condition.uint(r.words) != 0)
-        }),
-        Basis::UintInPlsql(field) => fill(rows, out, |r| {
-            let n = field.uint(r.words);
-            let none = n == 0 || !decoder.in_plsql(r.words);
-            T::of_uint(n).filter(|_| !none)
-        }),
-        Basis::Observed => fill(rows, out, |r| r.observed_us.and_then(T::of_uint)),
-        Basis::OsPid => fill(rows, out, |r| r.os_pid.and_then(|n| T::of_uint(n.into()))),
-        _ => fill(rows, out, |r| match decoder.value(place, r) {
-            Value::Uint(n) => T::of_uint(n),
-            Value::Int(n) => T::of_int(n),
-            _ => None,
-        }),
-    }
-}
-
 fn bools(
     (basis, place): (&Basis, usize),
     decoder: &Decoder,
@@ -379,10 +288,17 @@ fn texts_of(
     let each = numbers.iter_mut().zip(rows);
     match memory {
         _ if matches!(basis, Basis::Nothing) => {}
-        Memory::Key(key, memo) => each.for_each(|(number, row)| {
-            let key = decoder.key(*key, row);
-            *number = memo.get(key, || made(texts, row));
-        }),
+        Memory::Key(key, memo) => {
+            let mut last = None;
+            each.for_each(|(number, row)| {
+                let key = decoder.key(*key, row);
+                *number = match last {
+                    Some((known, number)) if known == key => number,
+                    _ => memo.get(key, || made(texts, row)),
+                };
+                last = Some((key, *number));
+            });
+        }
         Memory::Slots(slots) => each.enumerate().for_each(|(i, (number, row))| {
             let steady = steady >> i & 1 != 0;
             *number = slots.get(row.slot, row.words, steady, || made(texts, row));
@@ -390,6 +306,11 @@ fn texts_of(
         Memory::Nothing => each.for_each(|(number, row)| *number = made(texts, row)),
     }
     let numbers = &numbers[..rows.len().min(BLOCK)];
+    let first = numbers.first().copied().unwrap_or(NULL);
+    if numbers.iter().fold(true, |same, n| same & (*n == first)) {
+        texts.repeat(first, numbers.len());
+        return if first == NULL { 0 } else { all(numbers.len()) };
+    }
     texts.extend(numbers);
     let there = numbers.iter().enumerate();
     there.fold(0, |valid, (i, n)| valid | u64::from(*n != NULL) << i)
@@ -405,8 +326,7 @@ struct Nulls {
 impl Nulls {
     /// Adds so many rows; bits of `valid` say which have a value.
     fn add(&mut self, valid: u64, rows: usize) {
-        let all = u64::MAX.checked_shr(64 - rows as u32).unwrap_or(0);
-        if valid != all || self.there.is_some() {
+        if valid != all(rows) || self.there.is_some() {
             let there = self.there.get_or_insert_with(|| {
                 let mut there = BooleanBufferBuilder::new(self.rows + rows);
                 there.append_n(self.rows, true);

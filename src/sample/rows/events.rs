@@ -93,6 +93,11 @@ impl EventRows {
         }
     }
 
+    /// Whether no row is collected.
+    pub(super) fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
     /// The rows collected so far; none is left afterwards.
     pub(super) fn take(&mut self) -> Result<RecordBatch, ArrowError> {
         let mut arrays: Vec<ArrayRef> = vec![times(std::mem::take(&mut self.times))];

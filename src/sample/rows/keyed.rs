@@ -180,6 +180,11 @@ impl KeyedRows {
         content
     }
 
+    /// Whether no row is collected.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// The rows collected so far; none is left afterwards.
     pub(super) fn take(&mut self) -> Result<RecordBatch, ArrowError> {
         let mut arrays: Vec<ArrayRef> = vec![

@@ -69,17 +69,31 @@ impl Slots {
         steady: bool,
         make: impl FnOnce() -> u32,
     ) -> u32 {
-        let (slot, len) = (slot as usize, self.inputs.len());
+        let slot = slot as usize;
         if let Some(Some(what)) = self.known.get(slot)
-            && (steady
-                || (self.kept.get(slot * len..(slot + 1) * len))
-                    .is_some_and(|kept| self.inputs.same(words, kept)))
+            && (steady || self.is_same(slot, words))
         {
             return *what;
         }
         let what = make();
         self.renew(slot, words, what);
         what
+    }
+
+    /// Whether a slot that is known shows what was kept of it.
+    #[inline]
+    fn is_same(&self, slot: usize, words: &[u64]) -> bool {
+        let len = self.inputs.len();
+        match self.inputs.single() {
+            Some((at, mask)) => {
+                let (now, kept) = (words.get(at), self.kept.get(slot));
+                now.zip(kept).is_some_and(|(now, kept)| now & mask == *kept)
+            }
+            None => {
+                let kept = self.kept.get(slot * len..(slot + 1) * len);
+                kept.is_some_and(|kept| self.inputs.same(words, kept))
+            }
+        }
     }
 
     fn renew(&mut self, slot: usize, words: &[u64], what: u32) {

@@ -14,6 +14,7 @@ mod column_tests;
 mod events;
 mod keyed;
 mod memo;
+mod numbers;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -220,9 +221,7 @@ impl SampleRows {
     /// # Errors
     /// If the columns don't fit the schema, which would be a defect of this module.
     pub fn take_tables(&mut self) -> Result<Vec<(&'static str, RecordBatch)>, ArrowError> {
-        let mut tables = self.all_tables()?;
-        tables.retain(|(_, batch)| batch.num_rows() > 0);
-        Ok(tables)
+        self.tables(false)
     }
 
     /// As [`SampleRows::take_tables`], also tables without rows.
@@ -230,15 +229,27 @@ impl SampleRows {
     /// # Errors
     /// If the columns don't fit the schema, which would be a defect of this module.
     pub fn all_tables(&mut self) -> Result<Vec<(&'static str, RecordBatch)>, ArrowError> {
+        self.tables(true)
+    }
+
+    /// Batches of many columns cost something without rows too, so none is made without need.
+    fn tables(&mut self, empty: bool) -> Result<Vec<(&'static str, RecordBatch)>, ArrowError> {
         let mut tables = Vec::new();
         for (rows, _) in &mut self.sides.keyed {
-            tables.push((rows.side.table, rows.take()?));
+            if empty || !rows.is_empty() {
+                tables.push((rows.side.table, rows.take()?));
+            }
         }
-        if let Some(events) = &mut self.sides.events {
+        if let Some(events) = &mut self.sides.events
+            && (empty || !events.is_empty())
+        {
             tables.push((events.side.table, events.take()?));
         }
-        let (samples, ticks) = self.take()?;
-        tables.extend([("samples", samples), ("ticks", ticks)]);
+        if empty || !self.is_empty() {
+            let (samples, ticks) = self.take()?;
+            let both = [("samples", samples), ("ticks", ticks)];
+            tables.extend(both.into_iter().filter(|(_, b)| empty || b.num_rows() > 0));
+        }
         Ok(tables)
     }
 

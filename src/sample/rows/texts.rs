@@ -49,20 +49,14 @@ impl Texts {
     /// Adds rows by their texts' numbers.
     pub(super) fn extend(&mut self, numbers: &[u32]) {
         let (codes, used) = (&mut self.codes, &mut self.used);
-        self.keys.extend(
-            numbers
-                .iter()
-                .map(|number| match codes.get_mut(*number as usize) {
-                    Some(Some(code)) => *code,
-                    Some(code) => {
-                        let next = used.len() as i32;
-                        *code = Some(next);
-                        used.push(*number);
-                        next
-                    }
-                    None => 0,
-                }),
-        );
+        self.keys
+            .extend(numbers.iter().map(|number| code_of(codes, used, *number)));
+    }
+
+    /// Adds so many rows of one text.
+    pub(super) fn repeat(&mut self, number: u32, rows: usize) {
+        let code = code_of(&mut self.codes, &mut self.used, number);
+        self.keys.resize(self.keys.len() + rows, code);
     }
 
     /// The column of this batch: its texts in the order in which they first occur.
@@ -87,6 +81,21 @@ impl Texts {
             return true;
         }
         false
+    }
+}
+
+/// A text's code in this batch, from now on; 0 for null.
+#[inline]
+fn code_of(codes: &mut [Option<i32>], used: &mut Vec<u32>, number: u32) -> i32 {
+    match codes.get_mut(number as usize) {
+        Some(Some(code)) => *code,
+        Some(code) => {
+            let next = used.len() as i32;
+            *code = Some(next);
+            used.push(number);
+            next
+        }
+        None => 0,
     }
 }
 
