@@ -7,7 +7,7 @@
 //! pointers, keep what was read, read again and compare.
 
 use sgascope::memory::TargetAddr;
-use sgascope::plan::{Plan, Span};
+use sgascope::plan::{Plan, Span, Tail};
 
 use super::segment::Segment;
 
@@ -29,11 +29,12 @@ impl Floor {
             let mut wanted = Vec::new();
             plan.gate
                 .iter()
-                .for_each(|s| span_lines(*row, s, &mut wanted));
+                .for_each(|s| span_lines(*row, s, &[], &mut wanted));
             if active.next_if_eq(&&slot).is_some() {
+                // none of these rows' texts is so long that its tail is needed
                 plan.spans
                     .iter()
-                    .for_each(|s| span_lines(*row, s, &mut wanted));
+                    .for_each(|s| span_lines(*row, s, &plan.tails, &mut wanted));
                 wanted.sort_unstable();
                 wanted.dedup();
                 behind(segment, plan, *row, &mut wanted);
@@ -98,10 +99,18 @@ fn prefetch(line: *const u64) {
     }
 }
 
-fn span_lines(row: TargetAddr, span: &Span, lines: &mut Vec<u64>) {
-    // several words may share a line
-    let first = row.0 + span.offset;
-    add_lines(first, u64::from(span.words) * 8, lines);
+fn span_lines(row: TargetAddr, span: &Span, tails: &[Tail], lines: &mut Vec<u64>) {
+    for word in span.dst..span.dst + span.words {
+        let of = |tail: &Tail| (tail.dst..tail.dst + tail.words).contains(&word);
+        if !tails.iter().any(of) {
+            // several words may share a line
+            add_lines(
+                row.0 + span.offset + u64::from(word - span.dst) * 8,
+                8,
+                lines,
+            );
+        }
+    }
 }
 
 fn add_lines(first: u64, bytes: u64, lines: &mut Vec<u64>) {

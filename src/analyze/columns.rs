@@ -35,6 +35,59 @@ fn wrong_type(name: &str, found: &DataType, expected: &'static str) -> AnalyzeEr
     }
 }
 
+/// Rows of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Chosen<'a> {
+    /// So many, from one on.
+    From(usize, usize),
+    /// Some, by their numbers.
+    Some(&'a [u32]),
+}
+
+impl<'a> Chosen<'a> {
+    /// These `rows` of a batch of `all` in pieces of `most` at most. They are all if they are as many.
+    pub(super) fn pieces(
+        rows: &'a [u32],
+        all: usize,
+        most: usize,
+    ) -> impl Iterator<Item = Chosen<'a>> {
+        let pieces = rows.chunks(most.max(1)).enumerate();
+        pieces.map(move |(number, piece)| match rows.len() == all {
+            true => Chosen::From(number * most, piece.len()),
+            false => Chosen::Some(piece),
+        })
+    }
+
+    pub(super) fn len(self) -> usize {
+        match self {
+            Chosen::From(_, count) => count,
+            Chosen::Some(rows) => rows.len(),
+        }
+    }
+
+    /// Gives `to` the place of each row among these, and its number.
+    #[inline]
+    pub(super) fn each(self, mut to: impl FnMut(usize, usize)) {
+        match self {
+            Chosen::From(first, count) => (0..count).for_each(|at| to(at, first + at)),
+            Chosen::Some(rows) => {
+                let rows = rows.iter().enumerate();
+                rows.for_each(|(at, row)| to(at, *row as usize));
+            }
+        }
+    }
+
+    /// What `get` says of each row, in `out`.
+    #[inline]
+    pub(super) fn gather<T>(self, out: &mut Vec<T>, mut get: impl FnMut(usize) -> T) {
+        out.clear();
+        match self {
+            Chosen::From(first, count) => out.extend((first..first + count).map(get)),
+            Chosen::Some(rows) => out.extend(rows.iter().map(|row| get(*row as usize))),
+        }
+    }
+}
+
 /// A column of whole numbers that are never negative.
 pub(crate) enum Numbers<'a> {
     Short(&'a arrow::array::UInt32Array),
@@ -73,29 +126,25 @@ impl<'a> Numbers<'a> {
     }
 
     /// The values of `rows` in `out`, `none` where there is none.
-    pub(super) fn all(&self, rows: &[u32], none: u64, out: &mut Vec<u64>) {
-        out.clear();
+    pub(super) fn all(&self, rows: Chosen<'_>, none: u64, out: &mut Vec<u64>) {
         match self {
             Numbers::Short(array) if array.null_count() == 0 => {
                 let values = array.values();
-                out.extend(rows.iter().map(|row| u64::from(values[*row as usize])));
+                rows.gather(out, |row| u64::from(values[row]));
             }
             Numbers::Long(array) if array.null_count() == 0 => {
                 let values = array.values();
-                out.extend(rows.iter().map(|row| values[*row as usize]));
+                rows.gather(out, |row| values[row]);
             }
             Numbers::Coded(values, keys) if keys.null_count() == 0 => {
                 let values: Vec<u64> = values.iter().map(|v| v.unwrap_or(none)).collect();
                 let keys = keys.values();
                 match values.as_slice() {
-                    [same] => out.resize(rows.len(), *same),
-                    _ => out.extend(rows.iter().map(|row| values[keys[*row as usize] as usize])),
+                    [same] => rows.gather(out, |_| *same),
+                    _ => rows.gather(out, |row| values[keys[row] as usize]),
                 }
             }
-            _ => {
-                let values = rows.iter().map(|row| self.get_valid(*row as usize));
-                out.extend(values.map(|value| value.unwrap_or(none)));
-            }
+            _ => rows.gather(out, |row| self.get_valid(row).unwrap_or(none)),
         }
     }
 

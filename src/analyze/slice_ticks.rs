@@ -8,7 +8,7 @@ use std::hash::BuildHasherDefault;
 use arrow::array::{AsArray, Int32Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::Int32Type;
 
-use super::columns;
+use super::columns::{self, Chosen};
 use super::error::AnalyzeError;
 use super::report::{ReportOptions, in_window};
 use super::symbols::Mix;
@@ -20,6 +20,8 @@ const TIME_COLUMN: &str = "sample_time";
 pub(super) struct SliceTicks {
     known: HashMap<u64, u32, BuildHasherDefault<Mix>>,
     times: Vec<i64>,
+    /// Of each distinct time of the batch its number, if they are coded.
+    numbers: Vec<u32>,
 }
 
 /// The times of a batch: of each row, or each distinct time and which of them a row has.
@@ -67,29 +69,34 @@ impl SliceTicks {
         Ok(())
     }
 
-    /// The numbers of the ticks of `rows`, in `out`.
+    /// Says which batch is encoded next.
+    pub(super) fn begin(&mut self, batch: &RecordBatch) -> Result<(), AnalyzeError> {
+        let Times { times, codes } = Times::of(batch)?;
+        let mut numbers = std::mem::take(&mut self.numbers);
+        numbers.clear();
+        if codes.is_some() {
+            numbers.extend(times.values().iter().map(|time| self.number(*time)));
+        }
+        self.numbers = numbers;
+        Ok(())
+    }
+
+    /// The numbers of the ticks of `rows` of the batch begun, in `out`.
     pub(super) fn encode(
         &mut self,
         batch: &RecordBatch,
-        rows: &[u32],
+        rows: Chosen<'_>,
         out: &mut Vec<u32>,
     ) -> Result<(), AnalyzeError> {
         let Times { times, codes } = Times::of(batch)?;
-        out.clear();
         if let Some(codes) = codes {
-            let numbers: Vec<u32> = times
-                .values()
-                .iter()
-                .map(|time| self.number(*time))
-                .collect();
             let codes = codes.values();
-            let number = |row: &u32| numbers[codes[*row as usize] as usize];
-            out.extend(rows.iter().map(number));
+            rows.gather(out, |row| self.numbers[codes[row] as usize]);
             return Ok(());
         }
         let mut last = None;
-        out.extend(rows.iter().map(|row| {
-            let time_us = times.value(*row as usize);
+        rows.gather(out, |row| {
+            let time_us = times.value(row);
             match last {
                 Some((of, number)) if of == time_us => number,
                 _ => {
@@ -98,7 +105,7 @@ impl SliceTicks {
                     number
                 }
             }
-        }));
+        });
         Ok(())
     }
 

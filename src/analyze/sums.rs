@@ -6,10 +6,11 @@
 
 use arrow::array::{Array, RecordBatch};
 
-use super::columns::{self, Numbers};
+use super::columns::{self, Chosen, Numbers};
 use super::condition::Conditions;
-use super::distinct::{Execs, Ticks};
+use super::distinct::Ticks;
 use super::error::AnalyzeError;
+use super::execs::Execs;
 use super::report::ReportOptions;
 use super::slice_ticks::SliceTicks;
 use super::symbols::{Coder, Combinations, Symbols};
@@ -17,6 +18,9 @@ use super::timeline::Steps;
 use super::value::Value;
 use super::variance::{Looks, Spread};
 use crate::filter::Bound;
+
+/// Rows that are added at a time: what is known of them in between stays in a processor's own cache.
+const PIECE_ROWS: usize = 8_192;
 
 /// The column that is one half of an execution.
 const SQL_COLUMN: &str = "sql_id";
@@ -83,6 +87,10 @@ pub(super) struct GroupingSums {
     combinations: Combinations,
     pub(super) groups: Vec<GroupSums>,
     execs: Execs,
+    /// The groups of the codes of the batch that is being read.
+    table: Vec<u32>,
+    /// The step of each tick of the slice that is being read.
+    step_of: Vec<Option<usize>>,
 }
 
 /// The rows of a batch that are wanted.
@@ -95,6 +103,17 @@ struct Rows<'a> {
     /// A number of a SQL_ID and a SQL_EXEC_ID, or [`NO_EXEC`].
     execs: &'a [u64],
     intervals: bool,
+}
+
+/// A batch that is being added.
+struct Whole<'a> {
+    batch: &'a RecordBatch,
+    /// How many of its rows are wanted.
+    wanted: usize,
+    weights: Numbers<'a>,
+    execs: Numbers<'a>,
+    /// The number of null, which is no SQL_ID.
+    no_sql: u32,
 }
 
 /// No execution: no statement has this number.
@@ -110,13 +129,7 @@ impl GroupingSums {
     }
 
     /// Adds rows to their groups.
-    fn add(
-        &mut self,
-        rows: &Rows<'_>,
-        groups: &[u32],
-        step_of: &mut Vec<Option<usize>>,
-        execs: &mut Vec<(u32, u64)>,
-    ) {
+    fn add(&mut self, rows: &Rows<'_>, groups: &[u32]) {
         if let Some(last) = groups.iter().max() {
             self.reach(*last);
         }
@@ -131,21 +144,19 @@ impl GroupingSums {
             sums.tstamps.insert(*tick);
             if *exec != sums.last_exec && *exec != NO_EXEC {
                 sums.last_exec = *exec;
-                execs.push((*group, *exec));
+                self.execs.insert(*group, *exec);
             }
             if rows.intervals {
                 sums.looks.add(time_us, *weight_us);
             }
         }
-        for (group, exec) in execs.drain(..) {
-            self.execs.insert(group, (exec >> 32) as u32, exec as u32);
-        }
         if let Some(steps) = &self.steps {
-            step_of.clear();
-            step_of.extend(rows.times.iter().map(|time_us| steps.index(*time_us)));
+            let more = rows.times.iter().skip(self.step_of.len());
+            self.step_of
+                .extend(more.map(|time_us| steps.index(*time_us)));
             let columns = rows.ticks.iter().zip(rows.weights);
             for (group, (tick, weight_us)) in groups.iter().zip(columns) {
-                let Some(step) = step_of[*tick as usize] else {
+                let Some(step) = self.step_of[*tick as usize] else {
                     continue;
                 };
                 let steps_us = &mut self.groups[*group as usize].steps_us;
@@ -191,10 +202,8 @@ struct Buffers {
     ticks: Vec<u32>,
     weights: Vec<u64>,
     exec_ids: Vec<u64>,
+    execs: Vec<u64>,
     groups: Vec<u32>,
-    table: Vec<u32>,
-    steps: Vec<Option<usize>>,
-    execs: Vec<(u32, u64)>,
 }
 
 impl<'w> Sums<'w> {
@@ -216,6 +225,8 @@ impl<'w> Sums<'w> {
                 steps: *steps,
                 groups: Vec::new(),
                 execs: Execs::default(),
+                table: Vec::new(),
+                step_of: Vec::new(),
             });
         }
         let sql = coders.iter().position(|c| c.name() == SQL_COLUMN);
@@ -261,36 +272,59 @@ impl<'w> Sums<'w> {
         if rows.is_empty() {
             return Ok(());
         }
-        self.slice.encode(batch, rows, &mut buffers.ticks)?;
-        for coder in &mut self.coders {
-            coder.encode(batch, rows, &mut self.symbols)?;
+        self.slice.begin(batch)?;
+        for grouping in &mut self.groupings {
+            grouping.table.clear();
         }
-        weights.all(rows, 0, &mut buffers.weights);
+        let rows = std::mem::take(&mut self.buffers.rows);
+        let whole = Whole {
+            batch,
+            wanted: rows.len(),
+            weights,
+            execs,
+            no_sql: self.symbols.number(&Value::Null),
+        };
+        for piece in Chosen::pieces(&rows, batch.num_rows(), PIECE_ROWS) {
+            self.add_piece(&whole, piece)?;
+        }
+        self.buffers.rows = rows;
+        Ok(())
+    }
+
+    /// Adds some rows of a batch.
+    fn add_piece(&mut self, whole: &Whole<'_>, piece: Chosen<'_>) -> Result<(), AnalyzeError> {
+        let batch = whole.batch;
+        let buffers = &mut self.buffers;
+        self.slice.encode(batch, piece, &mut buffers.ticks)?;
+        for coder in &mut self.coders {
+            coder.encode(batch, piece, &mut self.symbols)?;
+        }
+        whole.weights.all(piece, 0, &mut buffers.weights);
         // SQL_EXEC_ID is a 32-bit number, so that none is this one
-        execs.all(rows, u64::MAX, &mut buffers.exec_ids);
-        let no_sql = self.symbols.number(&Value::Null);
-        let sql = &self.coders[self.sql];
-        for (at, exec) in buffers.exec_ids.iter_mut().enumerate() {
-            *exec = match (sql.symbol(at), *exec) {
-                (_, u64::MAX) => NO_EXEC,
-                (sql, _) if sql == no_sql => NO_EXEC,
-                (sql, exec) => (u64::from(sql) << 32) | (exec & 0xFFFF_FFFF),
-            };
+        whole.execs.all(piece, u64::MAX, &mut buffers.exec_ids);
+        let of_statement = |sql: u32| match sql == whole.no_sql {
+            true => NO_EXEC,
+            false => u64::from(sql) << 32,
+        };
+        self.coders[self.sql].each(of_statement, &mut buffers.execs);
+        for (exec, id) in buffers.execs.iter_mut().zip(&buffers.exec_ids) {
+            let none = *id == u64::MAX;
+            // all bits of one that is none are set
+            *exec |= if none { NO_EXEC } else { id & 0xFFFF_FFFF };
         }
         let rows = Rows {
             ticks: &buffers.ticks,
             times: self.slice.times(),
             weights: &buffers.weights,
-            execs: &buffers.exec_ids,
-            intervals: options.intervals,
+            execs: &buffers.execs,
+            intervals: self.wanted.options.intervals,
         };
         for grouping in &mut self.groupings {
             let columns: Vec<&Coder> = grouping.columns.iter().map(|n| &self.coders[*n]).collect();
-            let (table, groups) = (&mut buffers.table, &mut buffers.groups);
-            grouping
-                .combinations
-                .encode(&columns, rows.ticks.len(), table, groups);
-            grouping.add(&rows, groups, &mut buffers.steps, &mut buffers.execs);
+            let (table, groups) = (&mut grouping.table, &mut buffers.groups);
+            let combinations = &mut grouping.combinations;
+            combinations.encode(&columns, piece.len(), whole.wanted, table, groups);
+            grouping.add(&rows, groups);
         }
         Ok(())
     }
@@ -307,6 +341,9 @@ impl<'w> Sums<'w> {
     pub(super) fn end_slice(&mut self) {
         for group in self.groupings.iter_mut().flat_map(|g| &mut g.groups) {
             group.distinct_tstamps += group.tstamps.take_count();
+        }
+        for grouping in &mut self.groupings {
+            grouping.step_of.clear();
         }
         self.slice.clear();
     }
@@ -342,7 +379,7 @@ impl<'w> Sums<'w> {
     pub(super) fn into_groups(mut self) -> Vec<Vec<(Vec<Value>, GroupSums)>> {
         self.end_slice();
         let symbols = self.symbols;
-        let groupings = self.groupings.into_iter().map(|mut grouping| {
+        let groupings = self.groupings.into_iter().map(|grouping| {
             let combinations = grouping.combinations;
             let execs = grouping.execs.counts(grouping.groups.len());
             let groups = grouping.groups.into_iter().zip(execs).enumerate();

@@ -1,20 +1,20 @@
 //! One pass over a recording for several groupings at once, on all processors.
 //!
 //! For: tables and timelines of the same samples. The pass is cut by time into slices that
-//! processors take in turn, always the same slices for the same recording, so that the result is
+//! processors share, always the same slices for the same recording, so that the result is
 //! the same on any machine. Memory: what one slice for each processor needs, and the groups.
 //!
 //! Not for: what columns mean, drawing. Callers: [`super::report`], `cli`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::columns::{STATE_COLUMN, WAIT_COLUMNS};
 use super::condition::{Conditions, bind};
 use super::error::AnalyzeError;
 use super::filter::column_name;
 use super::report::{ReportOptions, seconds};
+use super::shares::{Shares, in_parallel, threads};
 use super::sums::{GroupSums, Sums, Wanted};
 use super::table::{ReportTable, Row};
 use super::timeline::{Series, Steps, Timeline};
@@ -26,8 +26,6 @@ use crate::record::{Reader, RecordError, Scan, ScanOptions};
 
 /// Rows of a slice, of some row groups: what is known of single ticks is held for a slice.
 const SLICE_ROWS: u64 = 300_000;
-/// Threads at most: a report shouldn't take a busy host.
-const MOST_THREADS: usize = 8;
 
 /// One way of grouping.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -312,43 +310,24 @@ impl<'r> Pass<'r> {
             self.refuse_unknown(&columns)?;
             return Ok((Sums::new(wanted), Found::default()));
         }
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = processors.min(MOST_THREADS).min(self.slices.len()).max(1);
-        let next = AtomicUsize::new(0);
+        let threads = threads().min(self.slices.len()).max(1);
+        keep_large_blocks();
+        let shares = Shares::new(self.slices.len(), threads);
         let scans = self.scans(&columns)?;
-        let fork =
-            || -> Vec<Option<Scan>> { scans.iter().map(|s| s.as_ref().map(Scan::fork)).collect() };
-        let (next, slices) = (&next, &self.slices);
-        let work = move |mut scans: Vec<Option<Scan>>| {
+        let fork = |scan: &Option<Scan>| scan.as_ref().map(Scan::fork);
+        let forks = (0..threads).map(|_| scans.iter().map(fork).collect());
+        let forks: Vec<Vec<Option<Scan>>> = forks.collect();
+        let parts = in_parallel(forks, |thread, mut scans| {
             let mut sums = Sums::new(wanted);
             let mut found = Found::default();
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(slice) = slices.get(number) else {
-                    return Ok((sums, found));
-                };
-                if let Err(error) = self.slice(*slice, &mut scans, &mut sums, &mut found) {
-                    // The others need not go on.
-                    next.store(slices.len(), Ordering::Relaxed);
+            while let Some(number) = shares.next(thread) {
+                let slice = self.slices[number];
+                if let Err(error) = self.slice(slice, &mut scans, &mut sums, &mut found) {
+                    shares.fail(number);
                     return Err((number, error));
                 }
             }
-        };
-        let parts: Vec<_> = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads)
-                .map(|_| {
-                    let scans = fork();
-                    scope.spawn(move || work(scans))
-                })
-                .collect();
-            let mut parts = vec![work(fork())];
-            for other in others {
-                match other.join() {
-                    Ok(part) => parts.push(part),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            parts
+            Ok((sums, found))
         });
         let mut sum: Option<(Sums<'w>, Found)> = None;
         let mut first_error: Option<(usize, AnalyzeError)> = None;
@@ -436,6 +415,15 @@ impl<'r> Pass<'r> {
         sums.end_slice();
         Ok(())
     }
+}
+
+/// glibc takes every large block from the system and gives it back at once, until a larger one was freed
+/// (mallopt(3), M_MMAP_THRESHOLD); then it keeps them. Else each page of each row group's columns were
+/// a page fault. The block itself is never touched.
+fn keep_large_blocks() {
+    /// Somewhat less than DEFAULT_MMAP_THRESHOLD_MAX.
+    const BYTES: usize = (32 << 20) - (64 << 10);
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(BYTES)));
 }
 
 /// The results of all groupings.

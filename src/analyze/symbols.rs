@@ -8,7 +8,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use arrow::array::{Array, ArrayData, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch};
 use arrow::datatypes::{Int32Type, UInt32Type, UInt64Type};
 
-use super::columns::{self, Lookup, ON_CPU, STATE_COLUMN, WAIT_COLUMNS};
+use super::columns::{self, Chosen, Lookup, ON_CPU, STATE_COLUMN, WAIT_COLUMNS};
 use super::error::AnalyzeError;
 use super::value::Value;
 
@@ -122,7 +122,7 @@ impl Coder {
     pub(super) fn encode(
         &mut self,
         batch: &RecordBatch,
-        rows: &[u32],
+        rows: Chosen<'_>,
         symbols: &mut Symbols,
     ) -> Result<(), AnalyzeError> {
         let array = columns::column(batch, &self.name)?;
@@ -132,24 +132,20 @@ impl Coder {
         self.symbols.clear();
         self.dictionary = None;
         let out = &mut self.of_rows;
-        out.clear();
         let short = array.as_primitive_opt::<UInt32Type>();
         let long = array.as_primitive_opt::<UInt64Type>();
         if (short.is_some() || long.is_some()) && array.null_count() == 0 {
-            out.extend(rows.iter().map(|row| {
-                let row = *row as usize;
+            rows.gather(out, |row| {
                 symbols.number_of_uint(match (short, long) {
                     (Some(short), _) => u64::from(short.value(row)),
                     (_, Some(long)) => long.value(row),
                     _ => 0,
                 })
-            }));
+            });
             return Ok(());
         }
         let mut lookup = Lookup::<u32>::of(batch, &self.name)?;
-        for row in rows {
-            out.push(lookup.get(*row as usize, |value| symbols.number(value)));
-        }
+        rows.gather(out, |row| lookup.get(row, |value| symbols.number(value)));
         Ok(())
     }
 
@@ -157,7 +153,7 @@ impl Coder {
         &mut self,
         coded: &DictionaryArray<Int32Type>,
         batch: &RecordBatch,
-        rows: &[u32],
+        rows: Chosen<'_>,
         symbols: &mut Symbols,
     ) -> Result<(), AnalyzeError> {
         let (keys, values) = (coded.keys(), coded.values());
@@ -169,29 +165,20 @@ impl Coder {
         }
         let null = values.len() as u32;
         let out = &mut self.of_rows;
-        out.clear();
+        let codes = keys.values();
         match keys.nulls().filter(|nulls| nulls.null_count() > 0) {
-            None => {
-                let keys = keys.values();
-                out.extend(rows.iter().map(|row| keys[*row as usize] as u32));
-            }
-            Some(nulls) => {
-                let keys = keys.values();
-                out.extend(rows.iter().map(|row| match nulls.is_valid(*row as usize) {
-                    true => keys[*row as usize] as u32,
-                    false => null,
-                }));
-            }
+            None => rows.gather(out, |row| codes[row] as u32),
+            Some(nulls) => rows.gather(out, |row| {
+                let (code, there) = (codes[row] as u32, nulls.is_valid(row));
+                if there { code } else { null }
+            }),
         }
         if WAIT_COLUMNS.contains(&self.name.as_str()) {
-            let mut cpu = OnCpu::of(batch)?;
             let nulls = values.logical_nulls();
-            let is_null = |code: u32| nulls.as_ref().is_some_and(|n| n.is_null(code as usize));
-            for (code, row) in out.iter_mut().zip(rows) {
-                if (*code == null || is_null(*code)) && cpu.is(*row as usize) {
-                    *code = null + 1;
-                }
-            }
+            let is_null = |code: usize| nulls.as_ref().is_some_and(|n| n.is_null(code));
+            let mut null_codes: Vec<bool> = (0..values.len()).map(is_null).collect();
+            null_codes.push(true);
+            OnCpu::of(batch)?.mark(rows, &null_codes, out);
         }
         for code in out.iter() {
             let code = *code as usize;
@@ -210,6 +197,18 @@ impl Coder {
     /// How many codes there can be; `None` if rows have numbers at once.
     fn codes(&self) -> Option<usize> {
         (!self.symbols.is_empty()).then_some(self.symbols.len())
+    }
+
+    /// What `of` says of the number of each of the rows' values, in `out`.
+    pub(super) fn each(&self, of: impl Fn(u32) -> u64, out: &mut Vec<u64>) {
+        out.clear();
+        match self.symbols.is_empty() {
+            true => out.extend(self.of_rows.iter().map(|symbol| of(*symbol))),
+            false => {
+                let all: Vec<u64> = self.symbols.iter().map(|symbol| of(*symbol)).collect();
+                out.extend(self.of_rows.iter().map(|code| all[*code as usize]));
+            }
+        }
     }
 
     /// The number of the value of the row at this place of `rows`.
@@ -274,14 +273,30 @@ impl<'a> OnCpu<'a> {
         Ok(OnCpu::Plain(Lookup::of(batch, STATE_COLUMN)?))
     }
 
-    #[inline]
-    fn is(&mut self, row: usize) -> bool {
-        let on_cpu = |value: &Value| matches!(value, Value::Text(text) if text == ON_CPU);
+    /// Gives those of `codes` (of `rows`) that are one of `nulls` the code behind these, where the
+    /// session is on CPU.
+    fn mark(self, rows: Chosen<'_>, nulls: &[bool], codes: &mut [u32]) {
+        let cpu = nulls.len() as u32;
+        let mut mark = |at: usize, on_cpu: bool| {
+            let code = codes[at];
+            codes[at] = if nulls[code as usize] & on_cpu {
+                cpu
+            } else {
+                code
+            };
+        };
         match self {
-            OnCpu::Coded(values, keys) => {
-                keys.is_valid(row) && values.get(keys.value(row) as usize) == Some(&true)
+            OnCpu::Coded(values, keys) if keys.null_count() == 0 => {
+                let keys = keys.values();
+                rows.each(|at, row| mark(at, values[keys[row] as usize]));
             }
-            OnCpu::Plain(lookup) => lookup.get(row, on_cpu),
+            OnCpu::Coded(values, keys) => rows.each(|at, row| {
+                mark(at, keys.is_valid(row) && values[keys.value(row) as usize]);
+            }),
+            OnCpu::Plain(mut lookup) => {
+                let on_cpu = |value: &Value| matches!(value, Value::Text(text) if text == ON_CPU);
+                rows.each(|at, row| mark(at, lookup.get(row, on_cpu)));
+            }
         }
     }
 }
@@ -322,11 +337,13 @@ impl Combinations {
         }
     }
 
-    /// The combinations of the `rows` rows that `columns` have coded, in `out`.
+    /// The combinations of the `rows` rows that `columns` have coded, in `out`. They are of a batch of
+    /// which `of` rows are wanted; `table` is empty at its begin.
     pub(super) fn encode(
         &mut self,
         columns: &[&Coder],
         rows: usize,
+        of: usize,
         table: &mut Vec<u32>,
         out: &mut Vec<u32>,
     ) {
@@ -334,7 +351,7 @@ impl Combinations {
         out.resize(rows, 0);
         let mut codes = columns.iter().map(|column| column.codes());
         let all = codes.try_fold(1usize, |all, codes| all.checked_mul(codes?));
-        match all.filter(|all| *all <= MOST_CODES.max(4 * rows)) {
+        match all.filter(|all| *all <= MOST_CODES.max(4 * of)) {
             Some(all) => self.encode_by_table(columns, all, table, out),
             None => {
                 for (level, column) in self.levels.iter_mut().zip(columns) {
@@ -359,8 +376,10 @@ impl Combinations {
         table: &mut Vec<u32>,
         out: &mut [u32],
     ) {
-        table.clear();
-        table.resize(all, NONE);
+        if table.len() != all {
+            table.clear();
+            table.resize(all, NONE);
+        }
         for column in columns {
             let codes = column.codes().unwrap_or(1) as u32;
             for (place, code) in out.iter_mut().zip(&column.of_rows) {

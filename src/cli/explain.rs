@@ -141,6 +141,17 @@ fn print(out: &mut impl Write, found: &Explanation) -> Result<(), Failure> {
     };
     rows.add_row(part("  gate", "every row", &found.gate));
     rows.add_row(part("  spans", "active rows", &found.spans));
+    if found.tails.fields > 0 {
+        rows.add_row(vec![
+            "  tails".into(),
+            "long texts".into(),
+            found.tails.fields.to_string(),
+            found.tails.words.to_string(),
+            found.tails.fields.to_string(),
+            String::new(),
+            "with the spans".into(),
+        ]);
+    }
     for chase in &found.chases {
         rows.add_row(vec![
             format!("  behind {}", chase.pointer),
@@ -169,7 +180,12 @@ fn print(out: &mut impl Write, found: &Explanation) -> Result<(), Failure> {
     for line in &found.lines {
         rows.add_row(vec![
             format!("  {}", line.offset),
-            if line.gate { "gate" } else { "spans" }.into(),
+            match line.gate {
+                true => "gate",
+                false if line.tail_words == line.words => "tails",
+                false => "spans",
+            }
+            .into(),
             line.words.to_string(),
             line.fields.join(" "),
         ]);

@@ -92,7 +92,7 @@ impl MappedRange {
 #[cfg(test)]
 mod tests {
     use super::super::testing::Owner;
-    use super::super::{BytesSpace, FewWords, SysvSpace, WordList};
+    use super::super::{BytesSpace, FewWords, ManyWords, SysvSpace, WordList};
     use super::*;
 
     const BASE: u64 = 0x6900_0000;
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(row.few(&few), Some([22, 11, 22]));
         owner.poke(4096, 12);
         assert_eq!(row.same(&list, &out), Some(false));
-        assert_eq!(row.gather(&list, &mut [0; 3]), None, "another length");
+        assert_eq!(row.gather(&list, &mut [0; 1]), None, "no room");
         let short = memory.at(place_of_row, 72).unwrap();
         assert_eq!(short.gather(&list, &mut out), None, "not proven so far");
         assert_eq!((short.same(&list, &out), short.few(&few)), (None, None));
@@ -160,6 +160,51 @@ mod tests {
         owner.poke(8, 44);
         owner.poke(8 + 72, 33);
         assert_eq!(rows.row(0).unwrap().few(&few), Some([33, 44, 33]));
+    }
+
+    #[test]
+    fn words_of_several_rows_go_where_they_belong_and_are_watched_there() {
+        let mut owner = Owner::start("mapped_MANY", "600", &[(BASE, 8192)]);
+        (0..16).for_each(|word| owner.poke(8 * word, 100 + word));
+        let space = SysvSpace::attach(&owner.segments).unwrap();
+        let memory = MappedMemory::of(&space).unwrap();
+        let mut hint = 0;
+        let mut at = |at: u64, len: usize| {
+            let place = memory.place(TargetAddr(BASE + at), len as u64, &mut hint);
+            memory.at(place.unwrap(), len).unwrap()
+        };
+        // a run of three, a word alone, a run of four that goes to two places; zeros
+        let lists = [
+            WordList::placed([(8, 1), (16, 2), (24, 3), (40, 9)]).unwrap(),
+            WordList::placed([(0, 4), (8, 5), (16, 7), (24, 8)]).unwrap(),
+            WordList::new([0]).unwrap(),
+        ];
+        let many = ManyWords::of(lists.iter());
+        let rows = [at(0, 48), at(64, 32), Proven::zeros(8)];
+        let mut out = [7; 10];
+        assert_eq!(Proven::gather_many(&rows, &many, &mut out), Some(()));
+        assert_eq!(out, [0, 101, 102, 103, 108, 109, 7, 110, 111, 105]);
+        let same = |out: &[u64]| Proven::same_many(&rows, &many, out);
+        assert_eq!(same(&out), Some(true));
+        for i in (0..10).filter(|i| *i != 6) {
+            let mut other = out;
+            other[i] ^= 1 << 63;
+            assert_eq!(same(&other), Some(false), "word {i}");
+        }
+        // too little room, too few rows, a row too short
+        assert_eq!(same(&out[..9]), None);
+        assert_eq!(Proven::same_many(&rows[..2], &many, &out), None);
+        let short = [at(0, 40), rows[1], rows[2]];
+        assert_eq!(Proven::gather_many(&short, &many, &mut out), None);
+        for (i, list) in lists.iter().enumerate() {
+            let mut one = [7; 10];
+            rows[i].gather(list, &mut one).unwrap();
+            assert_eq!(rows[i].same(list, &one), Some(true));
+            let told = one.iter().zip(&out).filter(|(one, _)| **one != 7);
+            assert!(
+                told.clone().count() == list.len() && told.clone().all(|(one, all)| one == all)
+            );
+        }
     }
 
     #[test]

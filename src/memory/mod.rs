@@ -43,7 +43,7 @@ pub use self::raw::{
     Proven, RowStarts, ThreadPriority, give_back_free_memory, set_thread_priority,
 };
 pub use self::sysv::{AttachError, SegmentAt, SysvSpace};
-pub use self::words::{FewWords, LINE, WordList};
+pub use self::words::{FewWords, LINE, ManyWords, WordList};
 
 /// An address in the target's address space. Never a pointer of this process: it can only be used
 /// through an [`AddressSpace`].
@@ -249,6 +249,7 @@ pub trait AddressSpace: Send + Sync {
 
 /// Keeps reads of the target after it from being done before reads in front of it: between a guard
 /// and what it guards.
+#[inline(always)]
 pub fn fence_acquire() {
     std::sync::atomic::fence(std::sync::atomic::Ordering::Acquire);
 }

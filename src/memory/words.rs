@@ -6,15 +6,31 @@
 /// Bytes of a word.
 pub(super) const WORD: usize = size_of::<u64>();
 
-/// Places of words within a row, all checked once: multiples of 8, none past `reach`.
+/// Places of words within a row and where each is copied to, all checked once: multiples of 8, none
+/// past `reach`, no target past `room`.
 #[derive(Clone, Debug, Default)]
 pub struct WordList {
-    /// Bytes from the row's start.
-    pub(super) offsets: Box<[u32]>,
+    /// Neighbours that stay neighbours, read two at once; a word may be in two of these.
+    pub(super) twos: Box<[Move]>,
+    /// All other words.
+    pub(super) ones: Box<[Move]>,
+    /// How many words.
+    len: usize,
     /// Bytes from the row's start behind the last of them.
     pub(super) reach: usize,
+    /// Words from the start of the copy behind the last of them.
+    pub(super) room: usize,
     /// The first word of each line, for a row that begins 8 × i bytes into one.
     pub(super) lines: [Box<[u32]>; LINE / WORD],
+}
+
+/// Where a word is, and where it is copied to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Move {
+    /// Bytes from the row's start.
+    pub(super) from: u32,
+    /// Words from the start of the copy.
+    pub(super) to: u32,
 }
 
 /// A few words of a row in an order of their own, to be read without a loop.
@@ -30,31 +46,90 @@ pub struct FewWords<const N: usize> {
 pub const LINE: usize = 64;
 
 impl WordList {
-    /// The words at these offsets, in this order; `None` when one isn't a multiple of 8.
+    /// The words at these offsets, copied one behind the other; `None` when one isn't a multiple of 8.
     pub fn new(offsets: impl IntoIterator<Item = u32>) -> Option<WordList> {
-        let offsets: Box<[u32]> = offsets.into_iter().collect();
+        WordList::placed(offsets.into_iter().zip(0..))
+    }
+
+    /// The words at these offsets, each with where in the copy it goes (in words); `None` when an offset
+    /// isn't a multiple of 8.
+    pub fn placed(words: impl IntoIterator<Item = (u32, u32)>) -> Option<WordList> {
+        let moves = words.into_iter().map(|(from, to)| Move { from, to });
+        let moves: Vec<Move> = moves.collect();
+        let offsets: Vec<u32> = moves.iter().map(|at| at.from).collect();
+        let (mut twos, mut ones) = (Vec::new(), Vec::new());
+        for run in moves.chunk_by(|a, b| a.from + WORD as u32 == b.from && a.to + 1 == b.to) {
+            match run {
+                [one] => ones.push(*one),
+                _ => {
+                    twos.extend(run.chunks_exact(2).map(|two| two[0]));
+                    // the last word of an odd number, with the one before it once more
+                    twos.extend((run.len() % 2 == 1).then(|| run[run.len() - 2]));
+                }
+            }
+        }
         Some(WordList {
+            twos: twos.into(),
+            ones: ones.into(),
+            len: moves.len(),
             reach: reach_of(&offsets)?,
+            room: moves.iter().map(|at| at.to as usize + 1).max().unwrap_or(0),
             lines: std::array::from_fn(|skip| lines_of(&offsets, skip).into()),
-            offsets,
         })
     }
 
     /// How many words.
     #[inline]
     pub fn len(&self) -> usize {
-        self.offsets.len()
+        self.len
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.offsets.is_empty()
+        self.len == 0
     }
 
     /// The first word of each cache line that a row costs which begins `start` bytes into its
     /// mapping, in ascending order.
     pub fn lines(&self, start: usize) -> &[u32] {
         &self.lines[start / WORD % (LINE / WORD)]
+    }
+}
+
+/// Words of several rows at once, each row with a list of its own, all copied to one place.
+#[derive(Clone, Debug, Default)]
+pub struct ManyWords {
+    /// Neighbours that stay neighbours, and all other words.
+    pub(super) twos: Box<[MoveOf]>,
+    pub(super) ones: Box<[MoveOf]>,
+    /// The bytes that each row's list reaches.
+    pub(super) reach: Box<[usize]>,
+    /// Words from the start of the copy behind the last of them.
+    pub(super) room: usize,
+}
+
+/// A word of one of several rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MoveOf {
+    pub(super) at: Move,
+    /// Which row.
+    pub(super) row: u32,
+}
+
+impl ManyWords {
+    /// The words of these lists, one for each row.
+    pub fn of<'a>(lists: impl Iterator<Item = &'a WordList> + Clone) -> ManyWords {
+        let moves = |of: fn(&WordList) -> &[Move]| {
+            let rows = (0..).zip(lists.clone());
+            rows.flat_map(|(row, list)| of(list).iter().map(move |at| MoveOf { at: *at, row }))
+                .collect()
+        };
+        ManyWords {
+            twos: moves(|list| &list.twos),
+            ones: moves(|list| &list.ones),
+            reach: lists.clone().map(|list| list.reach).collect(),
+            room: lists.map(|list| list.room).max().unwrap_or(0),
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use super::tails::{self, Tail};
 use super::{Accepted, FieldRef, Need, PlanError};
 use crate::blueprint::model::{Blueprint, Field, Stored, Struct};
 
@@ -60,6 +61,8 @@ pub struct Plan {
     pub gate: Vec<Span>,
     /// All other spans.
     pub spans: Vec<Span>,
+    /// Of their words, those that are only read when a text goes on so far.
+    pub tails: Vec<Tail>,
     /// Reads behind pointers.
     pub chases: Vec<Chase>,
     /// Words of a scratch row.
@@ -124,6 +127,7 @@ pub fn compile(
         plan: Plan {
             gate: Vec::new(),
             spans: Vec::new(),
+            tails: Vec::new(),
             chases: Vec::new(),
             row_words: 0,
             reach: 0,
@@ -147,6 +151,8 @@ pub fn compile(
     rows.dedup();
     rows.retain(|n| build.plan.field(*n).is_none());
     build.plan.spans = build.row_spans(&rows);
+    let fields: Vec<FieldRef> = build.plan.fields.values().copied().collect();
+    build.plan.tails = tails::of(&fields, &build.plan.spans);
     build.pointed_texts(&rows);
     build.chases(needs);
     build.plan.row_words = build.next_word as usize;

@@ -17,6 +17,7 @@ pub mod compile;
 pub mod events;
 pub mod handle;
 pub mod statistics;
+pub mod tails;
 pub mod times;
 
 pub use accept::invariants::verify;
@@ -27,6 +28,7 @@ pub use cell::FieldRef;
 pub use compile::{Chase, Plan, Span, compile};
 pub use events::{Event, EventTable, TextAt};
 pub use statistics::{Asked, Counter, StatisticPlan};
+pub use tails::Tail;
 pub use times::Moment;
 
 /// A field that a caller wants to see: of the row itself, or of a structure that a pointer of the

@@ -10,11 +10,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBufferBuilder, DictionaryArray, Int32Array, Int64Array, PrimitiveArray,
-    RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray, UInt32Array,
-    UInt64Array,
+    ArrayRef, BooleanArray, BooleanBufferBuilder, DictionaryArray, Int32Array, Int64Array,
+    PrimitiveArray, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
+    UInt32Array, UInt64Array,
 };
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef, Int32Type, Schema, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -24,9 +24,10 @@ use parquet::basic::{Encoding, Type};
 use parquet::column::page::{Page, PageReader};
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::file::statistics::Statistics;
 
 use super::error::RecordError;
-use super::hybrid::{Run, decode};
+use super::hybrid::{Run, Stored, decode, runs};
 use super::proof::ClosedFile;
 use super::source::BATCH_ROWS;
 
@@ -123,8 +124,16 @@ impl Coded {
         for column in &self.columns {
             let chunk = chunks.get(*column).ok_or("a row group lacks a column")?;
             let field = schema.field(*column);
-            let array = self.coded(chunk, field, rows);
-            found.push(array.map_err(|e| format!("column {}: {e}", field.name()))?);
+            found.push(match all_true(chunk, field) {
+                true => Some(Arc::new(BooleanArray::new(
+                    BooleanBuffer::new_set(rows),
+                    None,
+                ))),
+                false => {
+                    let array = self.coded(chunk, field, rows);
+                    array.map_err(|e| format!("column {}: {e}", field.name()))?
+                }
+            });
         }
         let left = self.columns.iter().zip(&found);
         let left: Vec<usize> = left.filter(|(_, a)| a.is_none()).map(|(c, _)| *c).collect();
@@ -189,6 +198,18 @@ impl Coded {
         }
         let values = values.ok_or("codes without a dictionary")?;
         codes.of(values).map(Some)
+    }
+}
+
+/// Whether a column of flags says yes in every row, by its statistics: then it need not be read.
+fn all_true(chunk: &ColumnChunkMetaData, field: &Field) -> bool {
+    match chunk.statistics() {
+        Some(Statistics::Boolean(flags)) => {
+            field.data_type() == &DataType::Boolean
+                && flags.min_opt() == Some(&true)
+                && flags.null_count_opt() == Some(0)
+        }
+        _ => false,
     }
 }
 
@@ -257,6 +278,16 @@ fn texts(mut bytes: &[u8], count: usize) -> Result<StringArray, String> {
     StringArray::try_new(offsets, Buffer::from_vec(all), None).map_err(|e| e.to_string())
 }
 
+/// How many of the first `count` bits are set.
+fn ones(bits: &[u8], count: usize) -> usize {
+    let (whole, rest) = bits.split_at((count / 8).min(bits.len()));
+    let rest = rest
+        .first()
+        .map_or(0, |byte| byte & ((1 << (count % 8)) - 1));
+    let whole = whole.iter().map(|byte| byte.count_ones());
+    (whole.sum::<u32>() + rest.count_ones()) as usize
+}
+
 fn all_there(rows: usize) -> BooleanBufferBuilder {
     let mut there = BooleanBufferBuilder::new(rows);
     there.append_n(rows, true);
@@ -318,47 +349,42 @@ impl Codes {
     fn levels(&mut self, levels: &[u8], begin: usize, count: usize) -> Result<usize, String> {
         let mut done = 0;
         let mut values = 0;
-        decode(levels, 1, count, |run| match run {
-            Run::Same(1, times) => {
+        runs(levels, 1, count, |stored| match stored {
+            Stored::Same(1, times) => {
                 if let Some(there) = &mut self.there {
                     there.append_n(times, true);
                 }
                 (done, values) = (done + times, values + times);
             }
-            Run::Same(_, times) => {
+            Stored::Same(_, times) => {
                 let there = self.there.get_or_insert_with(|| all_there(begin + done));
                 there.append_n(times, false);
                 done += times;
             }
-            Run::Each(some) => {
+            Stored::Packed(bits, levels) => {
                 let there = self.there.get_or_insert_with(|| all_there(begin + done));
-                // a run gives at most 64 at a time
-                let mut bits = 0u64;
-                for (at, level) in some.iter().enumerate() {
-                    bits |= u64::from(*level & 1) << at;
-                }
-                there.append_packed_range(0..some.len(), &bits.to_le_bytes());
-                values += bits.count_ones() as usize;
-                done += some.len();
+                there.append_packed_range(0..levels, bits);
+                values += ones(bits, levels);
+                done += levels;
             }
         })?;
         Ok(values)
     }
 
-    /// Moves the codes behind `begin` to the rows that have a value.
+    /// Moves the codes behind `begin` to the rows that have a value: exactly as many have one.
     fn spread(&mut self, begin: usize, count: usize) {
         let Some(there) = &self.there else {
             return;
         };
+        let there = there.as_slice();
         let mut from = self.keys.len();
         self.keys.resize(begin + count, 0);
+        // without a branch: what comes next is anybody's guess
         for to in (begin..begin + count).rev() {
-            let mut key = 0;
-            if there.get_bit(to) && from > begin {
-                from -= 1;
-                key = self.keys[from];
-            }
-            self.keys[to] = key;
+            let has = there[to / 8] >> (to % 8) & 1;
+            let key = self.keys[from.saturating_sub(1).max(begin)];
+            self.keys[to] = if has == 1 { key } else { 0 };
+            from -= usize::from(has);
         }
     }
 
@@ -368,5 +394,72 @@ impl Codes {
         let keys = Int32Array::new(self.keys.into(), nulls);
         let coded = DictionaryArray::<Int32Type>::try_new(keys, values);
         Ok(Arc::new(coded.map_err(|e| e.to_string())?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::unix::fs::FileExt;
+
+    use arrow::array::AsArray;
+    use parquet::arrow::arrow_reader::ArrowReaderOptions;
+
+    use super::*;
+    use crate::record::testing::*;
+    use crate::record::{Reader, Recorder, ScanOptions};
+
+    /// Whether each sample is active, as read after the pages that say so were made nonsense.
+    fn flags(active: impl Fn(u64) -> bool) -> Result<Vec<bool>, RecordError> {
+        let temp = tempfile::tempdir().unwrap();
+        let mut recorder = Recorder::create(temp.path(), meta()).unwrap();
+        let sample = |n: u64| Sample {
+            tick: n,
+            time_us: START_US + n as i64,
+            weight_us: 1,
+            sid: 1,
+            kind: "USER",
+            event: None,
+            sql_id: None,
+            exec: None,
+            username: None,
+            p1: None,
+            active: active(n),
+        };
+        let rows: Vec<Sample> = (0..100).map(sample).collect();
+        recorder.write("samples", &samples(&rows)).unwrap();
+        recorder.close().unwrap();
+        let reader = Reader::open(temp.path()).unwrap();
+        let path = reader.parts("samples").unwrap().remove(0).path;
+        // without its sum in its name nothing of the file is proven
+        let unproven = path.with_extension("").with_extension("parquet");
+        fs::rename(path, &unproven).unwrap();
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .open(unproven)
+            .unwrap();
+        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default()).unwrap();
+        let column = metadata.schema().index_of("is_active").unwrap();
+        let chunk = metadata.metadata().row_group(0).column(column);
+        let (begin, length) = chunk.byte_range();
+        file.write_all_at(&vec![0xFF; length as usize], begin)
+            .unwrap();
+        let wanted = ScanOptions {
+            columns: Some(vec!["is_active".to_owned()]),
+            ..ScanOptions::default()
+        };
+        let mut found = Vec::new();
+        for batch in reader.scan("samples", &wanted).unwrap().coded() {
+            found.extend(batch?.column(0).as_boolean().iter().flatten());
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn flags_that_are_all_set_are_not_read() {
+        assert_eq!(flags(|_| true).unwrap(), vec![true; 100]);
+        assert!(flags(|n| n != 50).is_err());
+        assert!(flags(|_| false).is_err());
     }
 }

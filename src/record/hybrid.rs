@@ -23,6 +23,27 @@ pub(super) fn decode(
     count: usize,
     mut out: impl FnMut(Run<'_>),
 ) -> Result<(), String> {
+    runs(bytes, width, count, |stored| match stored {
+        Stored::Same(value, times) => out(Run::Same(value, times)),
+        Stored::Packed(packed, values) => unpack(packed, width, values, &mut out),
+    })
+}
+
+/// A run as it is stored.
+pub(super) enum Stored<'a> {
+    /// So many times the same.
+    Same(u32, usize),
+    /// The bits of so many values, and maybe more.
+    Packed(&'a [u8], usize),
+}
+
+/// Gives the runs of `count` values of `width` bits to `out`, as they are stored.
+pub(super) fn runs(
+    bytes: &[u8],
+    width: u32,
+    count: usize,
+    mut out: impl FnMut(Stored<'_>),
+) -> Result<(), String> {
     if width > 32 {
         return Err(format!("values of {width} bits"));
     }
@@ -37,7 +58,7 @@ pub(super) fn decode(
         if header & 1 == 0 {
             let value = repeated(bytes, &mut at, width)?;
             let same = runs.min(left);
-            out(Run::Same(value, same));
+            out(Stored::Same(value, same));
             left -= same;
             continue;
         }
@@ -49,7 +70,7 @@ pub(super) fn decode(
         if packed.len() * 8 < wanted * width as usize {
             return Err("it ends within a run".to_owned());
         }
-        unpack(packed, width, wanted, &mut out);
+        out(Stored::Packed(packed, wanted));
         at += packed.len();
         left -= wanted;
     }

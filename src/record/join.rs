@@ -243,16 +243,16 @@ impl Joins {
 }
 
 /// The side rows that keys refer to.
-struct Found {
+struct Found<'a> {
     /// Of each key; of each distinct key, if keys are coded.
     rows: UInt32Array,
-    /// The codes of coded keys.
-    codes: Option<Int32Array>,
+    /// The keys, if they are coded.
+    coded: Option<&'a DictionaryArray<Int32Type>>,
     /// How many keys have none.
     missing: u64,
 }
 
-impl Found {
+impl Found<'_> {
     /// The values of a column of the side table; none where `masked` is null.
     fn column(&self, values: &ArrayRef, masked: Option<&ArrayRef>) -> Result<ArrayRef, String> {
         let nulls = masked.and_then(|column| column.logical_nulls());
@@ -260,13 +260,15 @@ impl Found {
             arrow::compute::take(values, rows, None).map_err(|e| e.to_string())
         };
         let mask = |own: Option<&NullBuffer>| NullBuffer::union(own, nulls.as_ref());
-        match &self.codes {
+        match self.coded {
             None => {
                 let nulls = mask(self.rows.nulls());
                 take(&UInt32Array::new(self.rows.values().clone(), nulls))
             }
             // the codes are those of the keys: no row is touched
-            Some(codes) => {
+            Some(coded) if nulls.is_none() => Ok(Arc::new(coded.with_values(take(&self.rows)?))),
+            Some(coded) => {
+                let codes = coded.keys();
                 let codes = Int32Array::new(codes.values().clone(), mask(codes.nulls()));
                 let coded = DictionaryArray::<Int32Type>::try_new(codes, take(&self.rows)?);
                 Ok(Arc::new(coded.map_err(|e| e.to_string())?))
@@ -359,7 +361,7 @@ impl Loaded {
     }
 
     /// The side row of each key.
-    fn find(&self, keys: &ArrayRef) -> Result<Found, String> {
+    fn find<'a>(&self, keys: &'a ArrayRef) -> Result<Found<'a>, String> {
         let coded = keys.as_dictionary_opt::<Int32Type>();
         let distinct = coded.map_or(keys, |coded| coded.values());
         let Some(numbers) = numbers(distinct) else {
@@ -377,7 +379,7 @@ impl Loaded {
             _ => any,
         };
         Ok(Found {
-            codes: coded.map(|coded| coded.keys().clone()),
+            coded,
             rows,
             missing,
         })

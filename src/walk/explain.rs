@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::reads::{Reads, STRETCH_GAP};
 use crate::memory::LINE;
-use crate::plan::{Need, Plan, Span};
+use crate::plan::{Need, Plan, Span, Tail};
 
 /// The cost of a plan.
 #[derive(Clone, Debug, Serialize)]
@@ -16,6 +16,8 @@ pub struct Explanation {
     pub gate: Part,
     /// What is read beside of a selected row.
     pub spans: Part,
+    /// What is read only of long texts, of mapped memory.
+    pub tails: Tails,
     /// What is read behind a selected row's pointers.
     pub chases: Vec<Behind>,
     /// What the second reading compares.
@@ -31,7 +33,7 @@ pub struct Explanation {
 pub struct Part {
     /// Fields in them.
     pub fields: usize,
-    /// Words of 8 bytes.
+    /// Words of 8 bytes; of memory that isn't mapped the long texts' tails are read with them.
     pub words: usize,
     /// Runs of neighbouring words. Words between them aren't read of mapped memory.
     pub runs: usize,
@@ -44,6 +46,15 @@ pub struct Part {
     pub unmapped_reads: usize,
     /// Bytes of those reads that nobody asked for.
     pub unmapped_gap_bytes: u64,
+}
+
+/// The tails of texts, each read when what stands before it doesn't end the text.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tails {
+    /// Texts that have one.
+    pub fields: usize,
+    /// Words of 8 bytes of all of them.
+    pub words: usize,
 }
 
 /// A read behind a pointer.
@@ -79,6 +90,8 @@ pub struct Line {
     pub offset: u64,
     /// Words of it that are read.
     pub words: usize,
+    /// Of these, words of tails.
+    pub tail_words: usize,
     /// Whether the gate needs it: such a line is read of every row.
     pub gate: bool,
     /// Fields that begin in it.
@@ -100,11 +113,11 @@ pub fn explain(plan: &Plan) -> Option<Explanation> {
     };
     let gate_lines = counts(&|start| gate.words.lines(start).len());
     let more_lines = counts(&|start| row.words.lines(start).len() - gate.words.lines(start).len());
-    let part = |spans: &[Span], fields: usize, lines: (usize, usize)| {
+    let part = |spans: &[Span], words: usize, fields: usize, lines: (usize, usize)| {
         let (reads, gap) = stretches(spans);
         Part {
             fields,
-            words: spans.iter().map(|s| s.words as usize).sum(),
+            words,
             runs: spans.len(),
             lines_least: lines.0,
             lines_most: lines.1,
@@ -113,8 +126,17 @@ pub fn explain(plan: &Plan) -> Option<Explanation> {
         }
     };
     Some(Explanation {
-        gate: part(&plan.gate, gate_fields.len(), gate_lines),
-        spans: part(&plan.spans, other_fields.len(), more_lines),
+        gate: part(&plan.gate, own, gate_fields.len(), gate_lines),
+        spans: part(
+            &plan.spans,
+            row.words.len() - own,
+            other_fields.len(),
+            more_lines,
+        ),
+        tails: Tails {
+            fields: plan.tails.len(),
+            words: plan.tails.iter().map(|t| t.words as usize).sum(),
+        },
         chases: chases(plan),
         guard: Guard {
             words: plan.row_words - 1,
@@ -172,10 +194,13 @@ fn lines(plan: &Plan) -> Vec<Line> {
         .collect();
     let mut lines: Vec<Line> = Vec::new();
     for (offset, gate) in words {
+        let of = |t: &Tail| (t.offset..t.offset + u64::from(t.words) * 8).contains(&offset);
+        let tail = usize::from(plan.tails.iter().any(of));
         let start = offset / line * line;
         match lines.last_mut() {
             Some(last) if last.offset == start => {
                 last.words += 1;
+                last.tail_words += tail;
                 last.gate |= gate;
             }
             _ => {
@@ -185,6 +210,7 @@ fn lines(plan: &Plan) -> Vec<Line> {
                 lines.push(Line {
                     offset: start,
                     words: 1,
+                    tail_words: tail,
                     gate,
                     fields: names.into_iter().map(|(_, name)| name).collect(),
                 });

@@ -85,6 +85,8 @@ pub struct Frame {
     pub off_ns: Vec<u32>,
     /// `row_words` words for each row, and room for all rows.
     words: Vec<u64>,
+    /// Which tails of texts ([`crate::plan::Tail`]) stand in the memory of each row.
+    tails: Vec<u64>,
     /// Words of one row.
     pub row_words: usize,
 }
@@ -109,6 +111,7 @@ impl Frame {
             off_ns: Vec::with_capacity(rows),
             // fresh zero pages cost nothing until a row is kept there
             words: vec![0; rows * row_words],
+            tails: vec![0; rows],
             row_words,
         }
     }
@@ -138,13 +141,14 @@ impl Frame {
         self.row_words == row_words && self.words.len() == rows * row_words
     }
 
-    /// Where the words of the next row to be kept go; empty when the frame is full.
+    /// Where the words of the next row to be kept go, and which tails stand there from an earlier row, to
+    /// be told anew; `None` when the frame is full.
     #[inline]
-    pub(super) fn next_row(&mut self) -> &mut [u64] {
-        let at = self.slots.len() * self.row_words;
-        self.words
-            .get_mut(at..at + self.row_words)
-            .unwrap_or_default()
+    pub(super) fn next_row(&mut self) -> Option<(&mut [u64], &mut u64)> {
+        let row = self.slots.len();
+        let at = row * self.row_words;
+        let words = self.words.get_mut(at..at + self.row_words)?;
+        Some((words, self.tails.get_mut(row)?))
     }
 
     /// Keeps the next row, whose words have been written.

@@ -112,8 +112,9 @@ impl Select {
 
 /// The gate's fields where each lies in one word of a mapped row: no more than six reads a row.
 pub(super) struct QuickGate {
-    /// The word of each field.
+    /// The word of each field in the row, and in its copy.
     words: FewWords<FIELDS>,
+    copied: [usize; FIELDS],
     /// Where the field is in it.
     shifts: [u32; FIELDS],
     masks: [u64; FIELDS],
@@ -124,14 +125,17 @@ impl QuickGate {
     /// `None` when a field lies across two words.
     pub(super) fn of(plan: &Plan, select: &Select) -> Option<QuickGate> {
         let mut offsets = [0; FIELDS];
+        let mut copied = [0; FIELDS];
         let mut bits = [(0, 0); FIELDS];
         for (i, need) in GateFields::NEEDS.into_iter().enumerate() {
             let field = plan.field(need)?;
             bits[i] = field.in_one_word()?;
             offsets[i] = u32::try_from(plan.row_offset(field)? & !7).ok()?;
+            copied[i] = (field.byte / 8) as usize;
         }
         Some(QuickGate {
             words: FewWords::new(offsets)?,
+            copied,
             shifts: bits.map(|(shift, _)| shift),
             masks: bits.map(|(_, mask)| mask),
             select: select.clone(),
@@ -147,9 +151,20 @@ impl QuickGate {
     /// Whether a row is wanted; `None` when it ends before the gate does.
     #[inline(always)]
     pub(super) fn selects(&self, row: Proven<'_>) -> Option<bool> {
-        let words = row.few(&self.words)?;
+        Some(self.decide(row.few(&self.words)?))
+    }
+
+    /// The same for a row that was copied to these words.
+    #[inline(always)]
+    pub(super) fn selects_copy(&self, row: &[u64]) -> bool {
+        let word = |at: usize| row.get(at).copied().unwrap_or(0);
+        self.decide(self.copied.map(word))
+    }
+
+    #[inline(always)]
+    fn decide(&self, words: [u64; FIELDS]) -> bool {
         let value = |i: usize| words[i] >> (self.shifts[i] & 63) & self.masks[i];
-        Some(self.select.selects(value))
+        self.select.selects(value)
     }
 }
 

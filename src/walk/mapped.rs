@@ -6,61 +6,83 @@
 //! Not for: rows of other memory ([`super::reads`]), or deciding which rows are read. What a pointer
 //! leads to is read through the [`AddressSpace`] where it isn't mapped or aligned.
 
+use std::ops::Range;
+
 use crate::memory::{
-    AddressSpace, MappedMemory, Place, Proven, RowStarts, TargetAddr, WordList, fence_acquire,
+    AddressSpace, ManyWords, MappedMemory, Proven, RowStarts, TargetAddr, WordList, fence_acquire,
 };
 use crate::plan::{BoundPlan, Chase, Plan};
 
 use super::chase::follow;
+use super::reads::Reads;
 
 /// Selected rows whose lines are asked for before the first of them is read.
 pub(super) const LANES: usize = 8;
+/// Pointers that a plan may follow; with more its rows are read in the general way.
+const POINTERS: usize = 16;
 
 /// The rows of a plan that lie in mapped memory.
 pub(super) struct MappedRows {
     memory: MappedMemory,
     rows: RowStarts,
     pointers: Vec<Pointer>,
+    /// The scratch row's word of each of them.
+    pointer_words: Vec<usize>,
+    /// What is read behind all of them.
+    behind: ManyWords,
 }
 
 /// A pointer of the rows, and what is read behind it.
 struct Pointer {
     chase: Chase,
-    /// Bytes from the row's start, when it stands in one word.
-    in_row: Option<u32>,
-    /// What is read behind it.
+    /// Bytes from the row's start.
+    in_row: u32,
+    /// What is read behind it, and where in the scratch row it goes.
     words: WordList,
     /// Bytes of these.
     bytes: usize,
-    /// Where the last one led, for [`MappedMemory::place`].
-    near: u32,
-    /// Where it leads from the row of each lane.
-    leads: [Lead; LANES],
+    /// Their words of the scratch row.
+    place: Range<usize>,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Lead {
-    pointer: u64,
-    place: Option<Place>,
+/// Where the pointers of rows lead whose lines have been asked for; good for one sweep.
+pub(super) struct Lanes<'a> {
+    mapped: &'a MappedRows,
+    leads: [Leads<'a>; LANES],
+    /// Where each pointer led last, for [`MappedMemory::place`].
+    near: [u32; POINTERS],
 }
+
+/// Where the pointers of a row lead.
+#[derive(Clone, Copy)]
+struct Leads<'a> {
+    pointers: [u64; POINTERS],
+    /// Zeros for null, and where that isn't mapped.
+    there: [Proven<'a>; POINTERS],
+    /// The bits of pointers that lead where nothing is mapped.
+    unmapped: u32,
+}
+
+/// A row to be read: its slot, its lane, and the slot of a row that will be read later.
+pub(super) type Turn = (usize, usize, Option<usize>);
 
 impl MappedRows {
-    /// `None` when not one row is mapped.
+    /// `None` when not one row is mapped, or the plan's pointers are too many or not whole words.
     pub(super) fn of(bound: &BoundPlan) -> Option<MappedRows> {
         let memory = MappedMemory::of(&*bound.space)?;
         let placed = bound.rows.addrs.iter().zip(&bound.rows.spots);
         let addrs = placed.map(|(addr, spot)| spot.is_ok().then_some(*addr));
         let rows = memory.rows(addrs, bound.plan.reach);
+        let chases = &bound.plan.chases;
         let pointer = |chase: &Chase| Pointer::of(&bound.plan, chase);
-        let pointers = bound
-            .plan
-            .chases
-            .iter()
-            .map(pointer)
-            .collect::<Option<_>>()?;
-        (!rows.is_empty()).then_some(MappedRows {
+        let pointers: Vec<Pointer> = chases.iter().map(pointer).collect::<Option<_>>()?;
+        (!rows.is_empty() && pointers.len() <= POINTERS).then_some(MappedRows {
             memory,
             rows,
+            pointer_words: (chases.iter())
+                .map(|chase| (chase.pointer.byte / 8) as usize)
+                .collect(),
+            behind: ManyWords::of(pointers.iter().map(|pointer| &pointer.words)),
             pointers,
         })
     }
@@ -76,118 +98,167 @@ impl MappedRows {
         self.rows.row(slot)
     }
 
+    /// Notes where a pointer of a row leads. `near` is where it led last.
+    #[inline]
+    fn lead<'a>(&'a self, number: usize, value: u64, leads: &mut Leads<'a>, near: &mut u32) {
+        let pointer = &self.pointers[number];
+        leads.pointers[number] = value;
+        leads.there[number] = Proven::zeros(pointer.bytes);
+        leads.unmapped &= !(1 << number);
+        if value == 0 {
+            return;
+        }
+        let at = TargetAddr(value).checked_add(pointer.chase.offset);
+        let place = at.and_then(|at| self.memory.place(at, pointer.bytes as u64, near));
+        match place.and_then(|place| self.memory.at(place, pointer.bytes)) {
+            Some(there) => leads.there[number] = there,
+            None => leads.unmapped |= 1 << number,
+        }
+    }
+}
+
+impl<'a> Lanes<'a> {
+    pub(super) fn new(mapped: &'a MappedRows) -> Lanes<'a> {
+        let leads = Leads {
+            pointers: [0; POINTERS],
+            there: std::array::from_fn(|i| {
+                Proven::zeros(mapped.pointers.get(i).map_or(0, |p| p.bytes))
+            }),
+            unmapped: 0,
+        };
+        Lanes {
+            mapped,
+            leads: [leads; LANES],
+            near: [0; POINTERS],
+        }
+    }
+
     /// Asks for the lines that a row's pointers lead to, and keeps the places for reading the row in
     /// this lane. The row's own lines should be there.
     #[inline]
     pub(super) fn look_behind(&mut self, slot: usize, lane: usize) {
-        let Some(row) = self.rows.row(slot) else {
+        let mapped = self.mapped;
+        let Some(row) = mapped.rows.row(slot) else {
             return;
         };
-        for pointer in &mut self.pointers {
-            let leads = pointer.in_row.and_then(|at| row.word(at)).unwrap_or(0);
-            if let Some(place) = pointer.follow(&self.memory, lane, leads)
-                && let Some(behind) = self.memory.at(place, pointer.bytes)
-            {
-                behind.prefetch(&pointer.words);
+        let leads = &mut self.leads[lane % LANES];
+        for (number, (pointer, near)) in mapped.pointers.iter().zip(&mut self.near).enumerate() {
+            let value = row.word(pointer.in_row).unwrap_or(0);
+            mapped.lead(number, value, leads, near);
+            if value != 0 {
+                leads.there[number].prefetch(&pointer.words);
             }
         }
     }
 
-    /// Reads a row's `words` and what is behind its pointers into `row`, twice. `Some(false)`: it moved
-    /// meanwhile; `None`: it isn't mapped. `again` is scratch memory as long as `row`. Asks for the lines
-    /// of the row in slot `next` meanwhile.
+    /// Reads a row and what is behind its pointers into `row`, twice. `Some(false)`: it moved meanwhile;
+    /// `None`: it isn't mapped. `held` are the tails that stand in `row`, before and after. `again` is
+    /// scratch memory as long as `row`. Asks for the lines of the turn's later row meanwhile.
     #[inline]
     pub(super) fn read(
         &mut self,
         space: &dyn AddressSpace,
-        (slot, lane): (usize, usize),
-        next: Option<usize>,
-        words: &WordList,
-        row: &mut [u64],
+        (slot, lane, next): Turn,
+        reads: &Reads,
+        (row, held): (&mut [u64], &mut u64),
         again: &mut [u64],
     ) -> Option<bool> {
-        let place = self.rows.row(slot)?;
-        let own_len = words.len() + 1;
-        let (own, behind) = row.split_at_mut_checked(own_len)?;
-        let next = next.and_then(|slot| self.rows.row(slot));
-        place.gather_asking(words, &mut own[1..], next)?;
-        let mut faults = 0;
-        for (number, pointer) in self.pointers.iter_mut().enumerate() {
-            let out = pointer.chase.words_of(own_len, behind);
-            let leads = pointer.chase.pointer.uint(own);
-            if leads == 0 {
-                pointer.leads[lane % LANES] = Lead::default();
-                out.fill(0);
-                continue;
-            }
-            let read = pointer
-                .follow(&self.memory, lane, leads)
-                .and_then(|place| self.memory.at(place, pointer.bytes))
-                .and_then(|there| there.gather(&pointer.words, out));
-            if read.is_none() {
-                pointer.leads[lane % LANES].place = None;
-                if !follow(space, &pointer.chase, leads, out) {
-                    out.fill(0);
-                    faults |= 1 << number;
-                }
+        let place = self.mapped.rows.row(slot)?;
+        let next = next.and_then(|slot| self.mapped.rows.row(slot));
+        *held = reads.gather(place, next, row, *held)?;
+        let mapped = self.mapped;
+        let leads = &mut self.leads[lane % LANES];
+        for (number, word) in mapped.pointer_words.iter().enumerate() {
+            let value = *row.get(*word)?;
+            if leads.pointers[number] != value {
+                // another one than when its lines were asked for
+                mapped.lead(number, value, leads, &mut self.near[number]);
             }
         }
-        own[0] = faults;
+        let there = &leads.there[..mapped.pointers.len()];
+        Proven::gather_many(there, &mapped.behind, row)?;
+        row[0] = match leads.unmapped {
+            0 => 0,
+            _ => mapped.follow_unmapped(space, leads, row),
+        };
         fence_acquire();
-        if !place.same(words, &own[1..])? {
+        if !reads.same(place, row, *held)? {
             return Some(false);
         }
-        // the pointers are the same, so only what is behind them can have moved
-        let again = again.get_mut(own_len..)?;
-        let mut behind = self.pointers.iter().enumerate().map(|(number, pointer)| {
-            let was = pointer.chase.words_of(own_len, &mut *behind);
-            let lead = pointer.leads[lane % LANES];
-            match lead.place {
-                Some(place) => {
-                    let there = self.memory.at(place, pointer.bytes);
-                    there.and_then(|t| t.same(&pointer.words, was)) == Some(true)
-                }
-                None if lead.pointer == 0 => true,
-                None => {
-                    let now = pointer.chase.words_of(own_len, again);
-                    let read = follow(space, &pointer.chase, lead.pointer, now);
-                    let could = faults >> number & 1 == 0;
-                    read == could && (!read || now == was)
-                }
+        // with the same pointers only what is behind them can have moved
+        match leads.unmapped {
+            0 => Proven::same_many(there, &mapped.behind, row),
+            _ => mapped.same_behind(space, leads, row, again),
+        }
+    }
+}
+
+impl MappedRows {
+    /// Reads what isn't mapped to its place in `row`; gives the bits of pointers behind which nothing
+    /// can be read.
+    #[cold]
+    fn follow_unmapped(&self, space: &dyn AddressSpace, leads: &Leads<'_>, row: &mut [u64]) -> u64 {
+        let mut faults = 0;
+        for (number, pointer) in self.pointers.iter().enumerate() {
+            if leads.unmapped >> number & 1 != 0 {
+                let read = pointer.follow(space, leads.pointers[number], row);
+                faults |= u64::from(!read) << number;
             }
-        });
-        Some(behind.all(|same| same))
+        }
+        faults
+    }
+
+    /// Whether what is behind the pointers is now as it stands in `row`, whose first word says behind
+    /// which nothing could be read.
+    #[cold]
+    fn same_behind(
+        &self,
+        space: &dyn AddressSpace,
+        leads: &Leads<'_>,
+        row: &[u64],
+        again: &mut [u64],
+    ) -> Option<bool> {
+        for (number, pointer) in self.pointers.iter().enumerate() {
+            let same = if leads.unmapped >> number & 1 == 0 {
+                leads.there[number].same(&pointer.words, row)?
+            } else {
+                let read = pointer.follow(space, leads.pointers[number], again);
+                let place = || pointer.place.clone();
+                read == (row[0] >> number & 1 == 0) && again.get(place()) == row.get(place())
+            };
+            if !same {
+                return Some(false);
+            }
+        }
+        Some(true)
     }
 }
 
 impl Pointer {
-    /// `None` when it wants more than there can be.
+    /// `None` when it isn't a whole word of the row, or wants more than there can be.
     fn of(plan: &Plan, chase: &Chase) -> Option<Pointer> {
-        let in_row = plan
-            .row_offset(chase.pointer)
-            .filter(|at| at.is_multiple_of(8));
-        let words = (0..chase.bytes.div_ceil(8)).map(|word| 8 * word);
+        let at = plan.row_offset(chase.pointer)?;
+        if !at.is_multiple_of(8) || chase.pointer.size != 8 {
+            return None;
+        }
+        let words = chase.bytes.div_ceil(8);
+        let bytes = 8 * words as usize;
         Some(Pointer {
             chase: *chase,
-            in_row: in_row
-                .filter(|_| chase.pointer.size == 8)
-                .and_then(|at| u32::try_from(at).ok()),
-            bytes: 8 * words.len(),
-            words: WordList::new(words)?,
-            near: 0,
-            leads: [Lead::default(); LANES],
+            in_row: u32::try_from(at).ok()?,
+            bytes,
+            place: chase.dst as usize..(chase.dst + words) as usize,
+            words: WordList::placed((0..words).map(|i| (8 * i, chase.dst + i)))?,
         })
     }
 
-    /// Where a pointer leads, looked up unless the lane has it already.
-    #[inline]
-    fn follow(&mut self, memory: &MappedMemory, lane: usize, pointer: u64) -> Option<Place> {
-        let lead = &mut self.leads[lane % LANES];
-        if lead.pointer != pointer {
-            let at = TargetAddr(pointer).checked_add(self.chase.offset);
-            let place = at.and_then(|at| memory.place(at, self.bytes as u64, &mut self.near));
-            *lead = Lead { pointer, place };
+    /// Reads what it leads to by way of the space to its place in `row`; what can't be read is zero.
+    fn follow(&self, space: &dyn AddressSpace, value: u64, row: &mut [u64]) -> bool {
+        let out = row.get_mut(self.place.clone()).unwrap_or_default();
+        let read = follow(space, &self.chase, value, out);
+        if !read {
+            out.fill(0);
         }
-        lead.place
+        read
     }
 }

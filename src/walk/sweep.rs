@@ -5,7 +5,7 @@ use crate::plan::BoundPlan;
 
 use super::chase::follow_all;
 use super::gate::{Gate, QuickGate, Select};
-use super::mapped::{LANES, MappedRows};
+use super::mapped::{LANES, Lanes, MappedRows, Turn};
 use super::reads::Reads;
 use super::{Frame, Quality};
 
@@ -62,7 +62,7 @@ impl Walker {
         let mapped = MappedRows::of(&bound);
         let quick = gate.quick(&bound.plan);
         Some(Walker {
-            scratch: vec![0; gate_reads.words.len() + 1],
+            scratch: vec![0; gate_reads.room],
             again: vec![0; bound.plan.row_words],
             bound,
             gate,
@@ -100,73 +100,109 @@ impl Walker {
             // what is left of a file that was cut is read through its bounds
             self.mapped = None;
         }
-        let mut clock = Clock {
+        let mapped = self.mapped.as_ref();
+        let mut pass = Pass {
+            bound: &self.bound,
+            gate: &self.gate,
+            quick: self.quick.as_ref(),
+            mapped,
+            lanes: mapped.map(Lanes::new),
+            gate_reads: &mut self.gate_reads,
+            row_reads: &mut self.row_reads,
+            scratch: &mut self.scratch,
+            again: &mut self.again,
+            next_slot: 0,
+        };
+        let clock = Clock {
             elapsed_ns,
             off_ns: 0,
             credit: 0,
+            // a read of memory that isn't mapped takes far longer than asking the clock
+            gate_cost: mapped.map_or(CLOCK_AFTER, |_| 1),
         };
+        pass.run(frame, clock);
+    }
+}
+
+/// One sweep.
+struct Pass<'a> {
+    bound: &'a BoundPlan,
+    gate: &'a Gate,
+    quick: Option<&'a QuickGate>,
+    mapped: Option<&'a MappedRows>,
+    lanes: Option<Lanes<'a>>,
+    gate_reads: &'a mut Reads,
+    row_reads: &'a mut Reads,
+    scratch: &'a mut [u64],
+    again: &'a mut [u64],
+    /// The next slot whose gate is to be read.
+    next_slot: usize,
+}
+
+impl Pass<'_> {
+    fn run(&mut self, frame: &mut Frame, mut clock: Clock<impl FnMut() -> u64>) {
         let mut queue = Queue::default();
-        // a read of memory that isn't mapped takes far longer than asking the clock
-        let gate_cost = self.mapped.as_ref().map_or(CLOCK_AFTER, |_| 1);
-        for slot in 0..self.bound.rows.spots.len() {
+        loop {
+            let selected = self.next_selected(frame, &mut clock);
+            if let Some(slot) = selected {
+                queue.push(slot);
+                if queue.waiting() <= READ_AFTER
+                    && let Some(row) = self.mapped.and_then(|rows| rows.row(slot))
+                {
+                    row.prefetch(&self.row_reads.words);
+                }
+            }
+            // behind the last row those that wait are read
+            let (behind_after, read_after) =
+                selected.map_or((0, 0), |_| (BEHIND_AFTER, READ_AFTER));
+            while let Some((slot, lane)) = queue.next(Step::Behind, behind_after) {
+                if let Some(lanes) = &mut self.lanes {
+                    lanes.look_behind(slot, lane);
+                }
+            }
+            while let Some((slot, lane)) = queue.next(Step::Read, read_after) {
+                // the last one's lines are asked for while the first one is read
+                self.take_row((slot, lane, selected), frame, &mut clock);
+            }
+            if selected.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// The slot of the next row that is wanted, by its gate.
+    #[inline(always)]
+    fn next_selected(
+        &mut self,
+        frame: &mut Frame,
+        clock: &mut Clock<impl FnMut() -> u64>,
+    ) -> Option<usize> {
+        while self.next_slot < self.bound.rows.spots.len() {
+            let slot = self.next_slot;
+            self.next_slot += 1;
             self.ask_for_gate(slot + PREFETCH_AHEAD);
-            clock.credit += gate_cost;
-            let selected = match self.is_selected(slot) {
-                Ok(selected) => selected,
+            clock.credit += clock.gate_cost;
+            match self.is_selected(slot) {
+                Ok(selected) => {
+                    frame.seen += 1;
+                    if selected {
+                        return Some(slot);
+                    }
+                }
                 Err(unreadable) => {
                     frame.seen += u32::from(!unreadable.placeless);
                     frame.faulted += 1;
-                    continue;
                 }
-            };
-            frame.seen += 1;
-            if !selected {
-                continue;
-            }
-            queue.push(slot);
-            if queue.waiting() <= READ_AFTER
-                && let Some(row) = self.mapped.as_ref().and_then(|rows| rows.row(slot))
-            {
-                row.prefetch(&self.row_reads.words);
-            }
-            self.look_behind(&mut queue, BEHIND_AFTER);
-            // the last one's lines are asked for while the first one is read
-            self.take(&mut queue, READ_AFTER, frame, &mut clock);
-        }
-        self.look_behind(&mut queue, 0);
-        self.take(&mut queue, 0, frame, &mut clock);
-    }
-
-    /// Asks for what is behind the pointers of queued rows, but for those of the last ones.
-    #[inline]
-    fn look_behind(&mut self, queue: &mut Queue, but: usize) {
-        while let Some((slot, lane)) = queue.next_behind(but) {
-            if let Some(rows) = &mut self.mapped {
-                rows.look_behind(slot, lane);
             }
         }
-    }
-
-    /// Reads queued rows into the frame, but for the last ones.
-    #[inline]
-    fn take(
-        &mut self,
-        queue: &mut Queue,
-        but: usize,
-        frame: &mut Frame,
-        clock: &mut Clock<impl FnMut() -> u64>,
-    ) {
-        while let Some(at) = queue.next_read(but) {
-            let next = (but > 0).then(|| queue.last());
-            self.take_row(at, next, frame, clock);
-        }
+        None
     }
 
     /// Asks for the lines of a mapped row's gate.
     #[inline(always)]
     fn ask_for_gate(&self, slot: usize) {
-        if let Some(row) = self.mapped.as_ref().and_then(|rows| rows.row(slot)) {
-            match &self.quick {
+        if let Some(row) = self.mapped.and_then(|rows| rows.row(slot)) {
+            match self.quick {
                 Some(gate) => gate.ask_for(row),
                 None => row.prefetch(&self.gate_reads.words),
             }
@@ -176,14 +212,14 @@ impl Walker {
     /// Whether a row is wanted, by its gate.
     #[inline(always)]
     fn is_selected(&mut self, slot: usize) -> Result<bool, Unreadable> {
-        if let Some(gate) = &self.quick
-            && let Some(row) = self.mapped.as_ref().and_then(|rows| rows.row(slot))
+        if let Some(gate) = self.quick
+            && let Some(row) = self.mapped.and_then(|rows| rows.row(slot))
             && let Some(selected) = gate.selects(row)
         {
             return Ok(selected);
         }
         self.read_gate(slot)?;
-        Ok(self.gate.selects(&self.scratch))
+        Ok(self.gate.selects(self.scratch))
     }
 
     /// Reads the gate of any row into the scratch words.
@@ -191,7 +227,7 @@ impl Walker {
         let spot = self.spot(slot).ok_or(Unreadable { placeless: true })?;
         let space = &*self.bound.space;
         self.gate_reads
-            .read(space, spot, &mut self.scratch)
+            .read(space, spot, self.scratch)
             .map_err(|_| Unreadable { placeless: false })
     }
 
@@ -199,57 +235,45 @@ impl Walker {
         self.bound.rows.spots.get(slot)?.ok()
     }
 
-    /// Reads a selected row, which has had this lane of the queue, into the frame.
-    #[inline]
-    fn take_row(
-        &mut self,
-        (slot, lane): (usize, usize),
-        next: Option<usize>,
-        frame: &mut Frame,
-        clock: &mut Clock<impl FnMut() -> u64>,
-    ) {
+    /// Reads a selected row into the frame.
+    #[inline(always)]
+    fn take_row(&mut self, turn: Turn, frame: &mut Frame, clock: &mut Clock<impl FnMut() -> u64>) {
         let off_ns = clock.now();
-        let row = frame.next_row();
-        let Ok(quality) = self.read_row((slot, lane), next, row) else {
+        let Some((row, held)) = frame.next_row() else {
+            return;
+        };
+        let Ok(quality) = self.read_row(turn, row, held) else {
             frame.faulted += 1;
             return;
         };
         // it may have been freed or gone idle between gate and row
-        if self.gate.selects(row) {
+        let still = match self.quick {
+            Some(gate) => gate.selects_copy(row),
+            None => self.gate.selects(row),
+        };
+        if still {
             frame.torn += u32::from(quality.has(Quality::TORN));
-            frame.keep(slot as u32, quality, off_ns);
+            frame.keep(turn.0 as u32, quality, off_ns);
         }
     }
 
     /// Reads a row until two readings in a row are equal, or the retries are used up.
-    #[inline]
-    fn read_row(
-        &mut self,
-        (slot, lane): (usize, usize),
-        next: Option<usize>,
-        row: &mut [u64],
-    ) -> Result<Quality, Fault> {
-        let mut quality = match self.read_mapped((slot, lane), next, row) {
+    #[inline(always)]
+    fn read_row(&mut self, turn: Turn, row: &mut [u64], held: &mut u64) -> Result<Quality, Fault> {
+        let space = &*self.bound.space;
+        let lanes = self.lanes.as_mut();
+        let read = lanes.and_then(|l| l.read(space, turn, self.row_reads, (row, held), self.again));
+        let mut quality = match read {
             Some(true) => Quality::CLEAN,
-            moved => self.read_until_quiet(slot, row, moved.is_some())?,
+            moved => {
+                *held = u64::MAX;
+                self.read_until_quiet(turn.0, row, moved.is_some())?
+            }
         };
         if row[0] != 0 {
             quality = quality.with(Quality::FAULT);
         }
         Ok(quality)
-    }
-
-    /// Reads a mapped row twice. `Some(false)`: it moved meanwhile; `None`: it isn't mapped.
-    #[inline]
-    fn read_mapped(
-        &mut self,
-        at: (usize, usize),
-        next: Option<usize>,
-        row: &mut [u64],
-    ) -> Option<bool> {
-        let (words, space) = (&self.row_reads.words, &*self.bound.space);
-        let rows = self.mapped.as_mut()?;
-        rows.read(space, at, next, words, row, &mut self.again)
     }
 
     /// The same for any memory; `moved`: a first attempt has seen the row move.
@@ -261,7 +285,7 @@ impl Walker {
         moved: bool,
     ) -> Result<Quality, Fault> {
         self.read_once(slot)?;
-        row.copy_from_slice(&self.again);
+        row.copy_from_slice(self.again);
         let mut quality = if moved {
             Quality::RETRIED
         } else {
@@ -269,10 +293,10 @@ impl Walker {
         };
         for attempt in usize::from(moved)..=RETRIES {
             self.read_once(slot)?;
-            if row == self.again {
+            if *row == *self.again {
                 break;
             }
-            row.copy_from_slice(&self.again);
+            row.copy_from_slice(self.again);
             quality = quality.with(if attempt == RETRIES {
                 Quality::TORN
             } else {
@@ -286,8 +310,8 @@ impl Walker {
     fn read_once(&mut self, slot: usize) -> Result<(), Fault> {
         let spot = self.bound.rows.spots[slot]?;
         let space = &*self.bound.space;
-        self.row_reads.read(space, spot, &mut self.again)?;
-        let (own, behind) = self.again.split_at_mut(self.row_reads.words.len() + 1);
+        self.row_reads.read(space, spot, self.again)?;
+        let (own, behind) = self.again.split_at_mut(self.row_reads.room);
         own[0] = follow_all(space, &self.bound.plan, own, behind);
         Ok(())
     }
@@ -305,6 +329,8 @@ struct Clock<F> {
     off_ns: u32,
     /// Gates read since it was asked.
     credit: usize,
+    /// What reading a gate counts.
+    gate_cost: usize,
 }
 
 impl<F: FnMut() -> u64> Clock<F> {
@@ -318,14 +344,23 @@ impl<F: FnMut() -> u64> Clock<F> {
     }
 }
 
+/// What is done with selected rows, in order.
+#[derive(Clone, Copy)]
+enum Step {
+    /// Their pointers are followed.
+    Behind,
+    /// They are read.
+    Read,
+}
+
 /// Selected rows that are yet to be read, in order; each has a lane until then.
 #[derive(Default)]
 struct Queue {
     slots: [usize; LANES],
-    /// How many rows came, of how many the pointers were followed, and how many were read.
+    /// How many rows came.
     pushed: usize,
-    looked: usize,
-    read: usize,
+    /// With how many of them each [`Step`] is done.
+    done: [usize; 2],
 }
 
 impl Queue {
@@ -338,31 +373,15 @@ impl Queue {
     /// Rows that are yet to be read.
     #[inline]
     fn waiting(&self) -> usize {
-        self.pushed - self.read
+        self.pushed - self.done[Step::Read as usize]
     }
 
-    /// The slot of the row that came last.
+    /// Slot and lane of the next row for a step, unless it is one of the last `but`.
     #[inline]
-    fn last(&self) -> usize {
-        self.slots[self.pushed.wrapping_sub(1) % LANES]
-    }
-
-    /// The next row whose pointers are to be followed, unless it is one of the last `but`.
-    #[inline]
-    fn next_behind(&mut self, but: usize) -> Option<(usize, usize)> {
-        let at = self.looked;
+    fn next(&mut self, step: Step, but: usize) -> Option<(usize, usize)> {
+        let at = self.done[step as usize];
         (at + but < self.pushed).then(|| {
-            self.looked += 1;
-            (self.slots[at % LANES], at % LANES)
-        })
-    }
-
-    /// The next row to be read, unless it is one of the last `but`.
-    #[inline]
-    fn next_read(&mut self, but: usize) -> Option<(usize, usize)> {
-        let at = self.read;
-        (at + but < self.pushed).then(|| {
-            self.read += 1;
+            self.done[step as usize] += 1;
             (self.slots[at % LANES], at % LANES)
         })
     }

@@ -7,7 +7,7 @@ use super::*;
 use crate::blueprint::Blueprint;
 use crate::memory::testing::Owner;
 use crate::memory::{AddressSpace, Fault, Region, Spot, SysvSpace, TargetAddr};
-use crate::plan::{Accepted, EventTable, RowTable, bind, compile, row};
+use crate::plan::{Accepted, EventTable, Need, RowTable, bind, compile, row, via};
 
 /// Rows of 64 words; what is read can change from one read to the next.
 struct Moving {
@@ -60,7 +60,14 @@ const FLAGS: u64 = 64;
 const WAIT: u64 = 128;
 const PAYLOAD: u64 = 256;
 
+/// A text of the row with room for 128 bytes, a pointer to text, and a pointer to a structure.
+const NAME: u64 = 288;
+const POINTERS: u64 = 272;
+
 fn blueprint() -> Blueprint {
+    let stored = |name: &str, offset: u64, size: u64, stored: &str| serde_json::json!({"name": name, "offset": offset, "size": size, "stored": stored, "source": "s", "confidence": "high"});
+    let mut pointer = stored("owner", POINTERS + 8, 8, "addr");
+    pointer["to"] = "behind".into();
     let field = |name: &str, offset: u64, size: u64| serde_json::json!({"name": name, "offset": offset, "size": size, "stored": "uint", "source": "s", "confidence": "high"});
     let document = serde_json::json!({
         "schema": "1.0", "id": "walk-test", "status": "synthetic",
@@ -71,7 +78,8 @@ fn blueprint() -> Blueprint {
             field("KSSPAFLG", 0, 1), field("KSUSEFLG", FLAGS, 4), field("KSUSEIDL", FLAGS + 4, 2),
             field("KSUSESEQ", WAIT, 2), field("KSUSEOPC", WAIT + 2, 2), field("KSUSETIM", WAIT + 4, 4),
             field("KSUSEP1", PAYLOAD, 8), field("KSUSEP2", PAYLOAD + 8, 8),
-        ]}],
+            stored("KSUSEUNM", NAME, 128, "text"), stored("KSUSECLID", POINTERS, 8, "text-ptr"), pointer,
+        ]}, {"name": "behind", "size": 64, "fields": [field("KSSOBOWN", 8, 8), field("KSLLAPRC", 24, 8)]}],
     });
     Blueprint::from_json(document.to_string().as_bytes(), "test").unwrap()
 }
@@ -97,10 +105,14 @@ fn swept(space: Arc<dyn AddressSpace>) -> (Frame, usize) {
 }
 
 fn walker(space: Arc<dyn AddressSpace>) -> (Walker, usize) {
+    let walker = walker_of(space, &[row("KSUSEP1"), row("KSUSEP2")]);
+    let first = walker.bound().plan.field(row("KSUSEP1")).unwrap().byte / 8;
+    (walker, first as usize)
+}
+
+fn walker_of(space: Arc<dyn AddressSpace>, needs: &[Need]) -> Walker {
     let accepted = Arc::new(Accepted::default());
-    let needs = [row("KSUSEP1"), row("KSUSEP2")];
-    let plan = compile(&blueprint(), &accepted, "r", &GateFields::NEEDS, &needs).unwrap();
-    let first = (plan.field(row("KSUSEP1")).unwrap().byte / 8) as usize;
+    let plan = compile(&blueprint(), &accepted, "r", &GateFields::NEEDS, needs).unwrap();
     let addrs = (0..SLOTS)
         .map(|i| TargetAddr(BASE + i * ROW_BYTES))
         .collect();
@@ -115,7 +127,7 @@ fn walker(space: Arc<dyn AddressSpace>) -> (Walker, usize) {
         accepted,
         Arc::new(EventTable::default()),
     );
-    (Walker::new(bound, Select::Used).unwrap(), first)
+    Walker::new(bound, Select::Used).unwrap()
 }
 
 #[test]
@@ -204,6 +216,119 @@ fn mapped_rows_read_as_all_others_do() {
     assert_eq!(rows(&frames[0]), rows(&frames[1]));
 }
 
+/// The text of a field of each row.
+fn texts(frame: &Frame, walker: &Walker, name: &'static str) -> Vec<String> {
+    let field = walker.bound().plan.field(row(name)).unwrap();
+    let text = |i: usize| {
+        let mut bytes = [0; 128];
+        let n = field.bytes_to_nul(frame.row(i), &mut bytes);
+        String::from_utf8(bytes[..n].to_vec()).unwrap()
+    };
+    (0..frame.len()).map(text).collect()
+}
+
+/// Writes a text, filled up to `len` bytes with NULs.
+fn poke_text(owner: &mut Owner, at: u64, text: &str, len: usize) {
+    let mut bytes = text.as_bytes().to_vec();
+    bytes.resize(len.max(bytes.len()), 0);
+    for (i, piece) in bytes.chunks(8).enumerate() {
+        let mut word = [0; 8];
+        word[..piece.len()].copy_from_slice(piece);
+        owner.poke(at + 8 * i as u64, u64::from_le_bytes(word));
+    }
+}
+
+#[test]
+fn long_texts_are_read_to_their_end_and_short_ones_no_further() {
+    let mut owner = segment();
+    let (whole, long) = ("x".repeat(128), "a name of more than thirty-two bytes");
+    let names = [
+        whole.as_str(),
+        "SHOP",
+        "exactly thirty-two bytes of name",
+        long,
+    ];
+    for (slot, name) in (0..SLOTS).step_by(2).zip(names) {
+        let at = slot * ROW_BYTES + NAME;
+        poke_text(&mut owner, at, name, 128);
+        if name == "SHOP" {
+            // what was there before the name
+            poke_text(&mut owner, at + 40, &"stale".repeat(16), 0);
+        }
+    }
+    let space = Arc::new(SysvSpace::attach(&owner.segments).unwrap());
+    let mut walker = walker_of(space, &[row("KSUSEUNM")]);
+    let plan = &walker.bound().plan;
+    let [tail] = plan.tails[..] else {
+        panic!("{:?}", plan.tails);
+    };
+    assert_eq!((tail.words, tail.offset), (12, NAME + 32));
+    let (first, last) = (tail.dst as usize, (tail.dst + tail.words) as usize);
+    let mut frame = walker.frame();
+    walker.sweep(&mut frame, || 0);
+    assert_eq!(texts(&frame, &walker, "KSUSEUNM"), names);
+    let is_zero = |frame: &Frame, i: usize| frame.row(i)[first..last].iter().all(|w| *w == 0);
+    assert_eq!(
+        [0, 1, 2, 3].map(|i| is_zero(&frame, i)),
+        [false, true, true, false]
+    );
+    // the second row, whose name is short, now stands where the first one stood
+    owner.poke(0, 0);
+    walker.sweep(&mut frame, || 0);
+    assert_eq!(texts(&frame, &walker, "KSUSEUNM"), names[1..]);
+    assert_eq!([0, 1, 2].map(|i| is_zero(&frame, i)), [true, true, false]);
+    assert!(frame.quality.iter().all(|q| *q == Quality::CLEAN));
+}
+
+#[test]
+fn what_pointers_lead_to_is_read_wherever_it_is() {
+    let mut owner = segment();
+    let end = BASE + ROW_BYTES * SLOTS;
+    // text and structure in the segment, both null, text at the very end, both where nothing is
+    let pointers = [
+        (BASE + NAME, BASE + PAYLOAD - 8),
+        (0, 0),
+        (end - 8, 0),
+        (end + 4096, u64::MAX - 7),
+    ];
+    for (slot, (text, other)) in (0..SLOTS).step_by(2).zip(pointers) {
+        owner.poke(slot * ROW_BYTES + POINTERS, text);
+        owner.poke(slot * ROW_BYTES + POINTERS + 8, other);
+    }
+    poke_text(&mut owner, NAME, "a text elsewhere", 128);
+    poke_text(&mut owner, ROW_BYTES * SLOTS - 8, "the end", 8);
+    let needs = [
+        row("KSUSECLID"),
+        via("owner", "KSSOBOWN"),
+        via("owner", "KSLLAPRC"),
+    ];
+    let attach = || SysvSpace::attach(&owner.segments).unwrap();
+    let spaces: [Arc<dyn AddressSpace>; 2] = [Arc::new(attach()), Arc::new(NotMapped(attach()))];
+    let frames = spaces.map(|space| {
+        let mut walker = walker_of(space, &needs);
+        let mut frame = walker.frame();
+        walker.sweep(&mut frame, || 0);
+        assert_eq!(
+            texts(&frame, &walker, "KSUSECLID"),
+            ["a text elsewhere", "", "the end", ""]
+        );
+        let behind = walker.bound().plan.field(needs[1]).unwrap();
+        let values: Vec<u64> = (0..4).map(|i| behind.uint(frame.row(i))).collect();
+        assert_eq!(values, [100, 0, 0, 0], "P1 of the first row");
+        let faults: Vec<bool> = frame
+            .quality
+            .iter()
+            .map(|q| q.has(Quality::FAULT))
+            .collect();
+        assert_eq!(faults, [false, false, false, true]);
+        assert!(frame.quality.iter().all(|q| !q.has(Quality::RETRIED)));
+        frame
+    });
+    for i in 0..4 {
+        assert_eq!(frames[0].row(i), frames[1].row(i), "row {i}");
+    }
+}
+
 #[test]
 fn a_mapped_row_that_moves_says_so() {
     let mut owner = segment();
@@ -270,12 +395,19 @@ fn a_frame_keeps_its_memory() {
     let at = |frame: &Frame| (frame.row(0).as_ptr(), frame.slots.as_ptr());
     let fill = |frame: &mut Frame, word: u64| {
         for slot in 0..4 {
-            frame.next_row().fill(word + u64::from(slot));
+            let (row, tails) = frame.next_row().unwrap();
+            assert_eq!(
+                *tails,
+                if word == 7 { 0 } else { 5 },
+                "what is held stays told"
+            );
+            row.fill(word + u64::from(slot));
+            *tails = 5;
             frame.keep(slot, Quality::CLEAN, 0);
         }
     };
     fill(&mut frame, 7);
-    assert!(frame.next_row().is_empty(), "it is full");
+    assert!(frame.next_row().is_none(), "it is full");
     let before = at(&frame);
     frame.clear();
     assert!(frame.is_empty());

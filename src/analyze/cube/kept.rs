@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use arrow::array::{Array, RecordBatch};
 
-use super::super::columns::{self, Lookup, Numbers, STATE_COLUMN};
+use super::super::columns::{self, Chosen, Lookup, Numbers, STATE_COLUMN};
 use super::super::condition::{Conditions, bind};
 use super::super::error::AnalyzeError;
 use super::super::report::{ReportOptions, in_window};
@@ -160,14 +160,16 @@ impl Places {
     /// The places of rows, for each dimension; those of others have the number of the kept.
     fn encode(&mut self, batch: &RecordBatch, rows: &[u32]) -> Result<Vec<Vec<u16>>, AnalyzeError> {
         for coder in &mut self.coders {
-            coder.encode(batch, rows, &mut self.symbols)?;
+            coder.encode(batch, Chosen::Some(rows), &mut self.symbols)?;
         }
         let (mut table, mut groups) = (Vec::new(), Vec::new());
         let mut all = Vec::with_capacity(self.dimensions.len());
         for of in &mut self.dimensions {
             let columns: Vec<&Coder> = of.columns.iter().map(|c| &self.coders[*c]).collect();
             let (table, groups) = (&mut table, &mut groups);
-            of.combinations.encode(&columns, rows.len(), table, groups);
+            table.clear();
+            of.combinations
+                .encode(&columns, rows.len(), rows.len(), table, groups);
             let last = groups.iter().max().map_or(0, |last| *last as usize + 1);
             for group in of.known.len()..last {
                 let parts = of.combinations.made_of(group as u32).into_iter();

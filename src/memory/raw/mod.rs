@@ -1,12 +1,13 @@
-//! The one file with `unsafe`: attached and mapped memory, and the system calls that no safe crate
+//! The one folder with `unsafe`: attached and mapped memory, and the system calls that no safe crate
 //! offers.
 //!
 //! Rules, kept by every line here:
 //!
 //! 1. No reference (`&T`, `&[u8]`) into attached memory ever exists. A [`Mapping`] holds a private
 //!    pointer and a length; the only way out is a bounded copy.
-//! 2. Attached memory is read in naturally aligned 8-byte words by `read_volatile`; only the last,
-//!    incomplete word of a mapping is read byte by byte. Aligned words don't tear on x86-64.
+//! 2. Attached memory is read in naturally aligned 8-byte words by `read_volatile`, or two of them at once
+//!    ([`two`]); only the last, incomplete word of a mapping is read byte by byte. Aligned words don't
+//!    tear on x86-64.
 //! 3. A guard is separated from what it guards by [`super::fence_acquire`].
 //! 4. Segments are attached with `SHM_RDONLY`, files mapped with `PROT_READ`. Nothing here changes,
 //!    creates or removes a segment.
@@ -20,14 +21,17 @@
 
 use std::fs::File;
 use std::io;
-use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
 
-use super::words::{FewWords, LINE, WORD, WordList};
+use super::words::WORD;
+
+mod proven;
+mod two;
+
+pub use self::proven::{Proven, RowStarts};
 
 /// `shmctl` command: status by index of the kernel's table, without needing read permission
 /// (`linux/shm.h`, Linux 4.17).
@@ -142,18 +146,6 @@ impl Mapping {
         Some(())
     }
 
-    /// `len` bytes from byte `offset` on; `None` when they don't all lie inside, or don't begin at a word.
-    #[inline]
-    pub(super) fn proven(&self, offset: usize, len: usize) -> Option<Proven<'_>> {
-        let inside = offset.checked_add(len)? <= self.len();
-        (inside && offset.is_multiple_of(WORD)).then(|| Proven {
-            // SAFETY: inside the mapping.
-            start: unsafe { self.base.add(offset) },
-            len,
-            owner: PhantomData,
-        })
-    }
-
     /// Copies bytes from byte `offset` on; `None` when they don't all lie inside.
     pub(super) fn copy_bytes(&self, offset: usize, out: &mut [u8]) -> Option<()> {
         let len = self.len();
@@ -209,198 +201,6 @@ impl Drop for Mapping {
             // SAFETY: `base` came from shmat and is detached only here.
             unsafe { libc::shmdt(self.base.as_ptr().cast()) };
         }
-    }
-}
-
-/// Bytes of a mapping of which bounds and alignment are proven.
-#[derive(Clone, Copy)]
-pub struct Proven<'a> {
-    start: NonNull<u8>,
-    len: usize,
-    owner: PhantomData<&'a Mapping>,
-}
-
-impl Proven<'_> {
-    /// Copies the list's words, in its order; `None` when they reach further than what is proven, or
-    /// `out` hasn't their number.
-    #[inline]
-    pub fn gather(self, list: &WordList, out: &mut [u64]) -> Option<()> {
-        self.gather_asking(list, out, None)
-    }
-
-    /// Does the same, and meanwhile asks for the lines of another row's words: few at a time, since the
-    /// processor waits when too many are on their way.
-    #[inline]
-    pub fn gather_asking(
-        self,
-        list: &WordList,
-        out: &mut [u64],
-        other: Option<Proven<'_>>,
-    ) -> Option<()> {
-        if list.reach > self.len || out.len() != list.len() {
-            return None;
-        }
-        // SAFETY: all of the list's words are aligned and inside its reach.
-        let load = |at: u32| unsafe { load(self.start, at as usize) };
-        let (fours, rest) = list.offsets.as_chunks::<4>();
-        let (four_words, rest_words) = out.as_chunks_mut::<4>();
-        let lines: &[u32] = other.map_or(&[], |o| &list.lines[o.skip()]);
-        let mut lines = lines.iter();
-        let other = other.unwrap_or(self);
-        for (words, at) in four_words.iter_mut().zip(fours) {
-            *words = at.map(load);
-            if let Some(line) = lines.next() {
-                other.ask_for(*line);
-            }
-        }
-        for (word, at) in rest_words.iter_mut().zip(rest) {
-            *word = load(*at);
-        }
-        lines.for_each(|line| other.ask_for(*line));
-        Some(())
-    }
-
-    /// Whether the list's words are `words` now; `None` as for [`Proven::gather`].
-    #[inline]
-    pub fn same(self, list: &WordList, words: &[u64]) -> Option<bool> {
-        if list.reach > self.len || words.len() != list.len() {
-            return None;
-        }
-        // SAFETY: as in `gather`.
-        let load = |at: u32| unsafe { load(self.start, at as usize) };
-        let (fours, rest) = list.offsets.as_chunks::<4>();
-        let (four_words, rest_words) = words.as_chunks::<4>();
-        let mut moved = 0;
-        for (words, at) in four_words.iter().zip(fours) {
-            let now = at.map(load);
-            moved |= (words[0] ^ now[0]) | (words[1] ^ now[1]);
-            moved |= (words[2] ^ now[2]) | (words[3] ^ now[3]);
-        }
-        for (word, at) in rest_words.iter().zip(rest) {
-            moved |= word ^ load(*at);
-        }
-        Some(moved == 0)
-    }
-
-    /// A few words; `None` when they reach further than what is proven.
-    #[inline(always)]
-    pub fn few<const N: usize>(self, words: &FewWords<N>) -> Option<[u64; N]> {
-        if words.reach > self.len {
-            return None;
-        }
-        // SAFETY: as in `gather`.
-        Some(
-            words
-                .offsets
-                .map(|at| unsafe { load(self.start, at as usize) }),
-        )
-    }
-
-    /// The word at byte `offset`; `None` when it isn't inside or not aligned.
-    #[inline]
-    pub fn word(self, offset: u32) -> Option<u64> {
-        let inside = offset as usize + WORD <= self.len;
-        // SAFETY: just checked.
-        (inside && offset.is_multiple_of(WORD as u32))
-            .then(|| unsafe { load(self.start, offset as usize) })
-    }
-
-    /// Asks the processor to fetch the lines of the list's words.
-    #[inline]
-    pub fn prefetch(self, list: &WordList) {
-        for at in &list.lines[self.skip()] {
-            self.ask_for(*at);
-        }
-    }
-
-    /// Asks the processor to fetch the lines of a few words.
-    #[inline(always)]
-    pub fn prefetch_few<const N: usize>(self, words: &FewWords<N>) {
-        for at in words.lines[self.skip()] {
-            self.ask_for(at);
-        }
-    }
-
-    /// Words between the start of a cache line and here.
-    #[inline(always)]
-    fn skip(self) -> usize {
-        self.start.as_ptr().addr() / WORD % (LINE / WORD)
-    }
-
-    /// A place outside does no harm, and no good.
-    #[inline(always)]
-    fn ask_for(self, at: u32) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let line = self.start.as_ptr().wrapping_add(at as usize);
-            // SAFETY: a prefetch reads nothing by the language's rules and never faults, whatever
-            // the address.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
-        }
-    }
-}
-
-/// Where rows begin in mappings that stay mapped as long as this lives: proven once instead of at
-/// every look.
-pub struct RowStarts {
-    starts: Box<[Option<NonNull<u8>>]>,
-    /// Bytes of each row that lie inside its mapping.
-    len: usize,
-    /// The mappings, and how far the rows reach in each.
-    held: Vec<(Arc<Mapping>, usize)>,
-}
-
-// SAFETY: as for `Mapping`, of whose memory the starts are places.
-unsafe impl Send for RowStarts {}
-// SAFETY: as above; `&RowStarts` gives nothing but copies.
-unsafe impl Sync for RowStarts {}
-
-impl RowStarts {
-    /// Rows of `len` bytes, each by its mapping and first byte; those that aren't mapped, aligned and
-    /// whole have no start.
-    pub(super) fn new<'a>(
-        len: usize,
-        rows: impl Iterator<Item = Option<(&'a Arc<Mapping>, usize)>>,
-    ) -> RowStarts {
-        let mut held: Vec<(Arc<Mapping>, usize)> = Vec::new();
-        let start = |row: Option<(&Arc<Mapping>, usize)>| {
-            let (mapping, offset) = row?;
-            let start = mapping.proven(offset, len)?.start;
-            // neighbours mostly share a mapping, and there are few
-            let known = held.iter_mut().rfind(|(m, _)| Arc::ptr_eq(m, mapping));
-            match known {
-                Some((_, end)) => *end = (*end).max(offset + len),
-                None => held.push((Arc::clone(mapping), offset + len)),
-            }
-            Some(start)
-        };
-        RowStarts {
-            starts: rows.map(start).collect(),
-            len,
-            held,
-        }
-    }
-
-    /// Whether all rows are still there: mapped files may have been cut. Ask before every tick.
-    pub fn intact(&self) -> bool {
-        self.held.iter().all(|(mapping, end)| *end <= mapping.len())
-    }
-
-    /// A row; `None` when it isn't mapped.
-    #[inline(always)]
-    pub fn row(&self, slot: usize) -> Option<Proven<'_>> {
-        let start = (*self.starts.get(slot)?)?;
-        Some(Proven {
-            start,
-            len: self.len,
-            owner: PhantomData,
-        })
-    }
-
-    /// Whether no row at all is mapped.
-    pub fn is_empty(&self) -> bool {
-        self.held.is_empty()
     }
 }
 
