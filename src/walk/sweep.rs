@@ -177,12 +177,16 @@ impl Pass<'_> {
         frame: &mut Frame,
         clock: &mut Clock<impl FnMut() -> u64>,
     ) -> Option<usize> {
-        while self.next_slot < self.bound.rows.spots.len() {
+        loop {
+            let (refused, selected) = self.pass_refused();
+            frame.seen += refused as u32;
+            clock.credit += (refused + 1) * clock.gate_cost;
             let slot = self.next_slot;
+            if slot >= self.bound.rows.spots.len() {
+                return None;
+            }
             self.next_slot += 1;
-            self.ask_for_gate(slot + PREFETCH_AHEAD);
-            clock.credit += clock.gate_cost;
-            match self.is_selected(slot) {
+            match selected.map_or_else(|| self.is_selected(slot), Ok) {
                 Ok(selected) => {
                     frame.seen += 1;
                     if selected {
@@ -195,28 +199,37 @@ impl Pass<'_> {
                 }
             }
         }
-        None
     }
 
-    /// Asks for the lines of a mapped row's gate.
+    /// Goes on behind mapped rows that the quick gate refuses. Gives their number, and what that gate
+    /// says of the row where it stands then: `None` if it can't say.
     #[inline(always)]
-    fn ask_for_gate(&self, slot: usize) {
-        if let Some(row) = self.mapped.and_then(|rows| rows.row(slot)) {
-            match self.quick {
-                Some(gate) => gate.ask_for(row),
-                None => row.prefetch(&self.gate_reads.words),
+    fn pass_refused(&mut self) -> (usize, Option<bool>) {
+        let (Some(rows), Some(gate)) = (self.mapped, self.quick) else {
+            return (0, None);
+        };
+        let (first, end) = (self.next_slot, self.bound.rows.spots.len());
+        let mut slot = first;
+        let mut selected = None;
+        while slot < end {
+            if let Some(ahead) = rows.row(slot + PREFETCH_AHEAD) {
+                gate.ask_for(ahead);
             }
+            selected = rows.row(slot).and_then(|row| gate.selects(row));
+            if selected != Some(false) {
+                break;
+            }
+            slot += 1;
         }
+        self.next_slot = slot;
+        (slot - first, selected)
     }
 
-    /// Whether a row is wanted, by its gate.
-    #[inline(always)]
+    /// Whether a row is wanted, by its gate; of any memory.
+    #[inline]
     fn is_selected(&mut self, slot: usize) -> Result<bool, Unreadable> {
-        if let Some(gate) = self.quick
-            && let Some(row) = self.mapped.and_then(|rows| rows.row(slot))
-            && let Some(selected) = gate.selects(row)
-        {
-            return Ok(selected);
+        if let Some(row) = self.mapped.and_then(|rows| rows.row(slot + PREFETCH_AHEAD)) {
+            row.prefetch(&self.gate_reads.words);
         }
         self.read_gate(slot)?;
         Ok(self.gate.selects(self.scratch))
