@@ -2,9 +2,10 @@
 //!
 //! Per case the lines are listed beforehand, in the sweep's order: those of the gate's fields for
 //! every row, and for the active rows also those of all other fields and of what is read behind
-//! their pointers, each once. The loop does nothing but ask for the lines ahead and read the eight
-//! words of each. What it doesn't do, and a sweep must: decide which rows are active, follow
-//! pointers, keep what was read, read again and compare.
+//! their pointers, each once; not those of the tails of texts, as none here is so long. The loop
+//! does nothing but ask for the lines ahead and read the eight words of each. What it doesn't do,
+//! and a sweep must: decide which rows are active, follow pointers, keep what was read, read again
+//! and compare.
 
 use sgascope::memory::TargetAddr;
 use sgascope::plan::{Plan, Span, Tail};

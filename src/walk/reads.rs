@@ -1,8 +1,9 @@
 //! What is read of a row, in the form that each kind of memory reads fastest.
 //!
 //! Mapped memory is read word by word: a word too many costs as much as a word that is wanted, a
-//! jump to another line costs nothing; the tails of long texts are read only if the texts go on. Other memory is read in stretches, since each read of it is
-//! a system call or a look-up, and a few bytes between two spans cost less than another of those.
+//! jump to another line costs nothing; the tails of long texts are read only if the texts go on. Other
+//! memory is read in stretches, since each read of it is a system call or a look-up, and a few bytes
+//! between two spans cost less than another of those.
 
 use std::ops::Range;
 
