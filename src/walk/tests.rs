@@ -330,6 +330,36 @@ fn what_pointers_lead_to_is_read_wherever_it_is() {
 }
 
 #[test]
+fn a_pointer_that_changed_since_its_lines_were_asked_for_leads_where_it_leads_now() {
+    let mut owner = segment();
+    let target = |slot: u64| BASE + slot * ROW_BYTES + PAYLOAD - 8;
+    let point_to = |owner: &mut Owner, to: u64| {
+        (0..SLOTS).for_each(|slot| owner.poke(slot * ROW_BYTES + POINTERS + 8, target(to)));
+    };
+    (0..SLOTS).for_each(|slot| owner.poke(slot * ROW_BYTES, 1));
+    point_to(&mut owner, 0);
+    let space = Arc::new(SysvSpace::attach(&owner.segments).unwrap());
+    let needs = [row("owner"), via("owner", "KSSOBOWN")];
+    let mut walker = walker_of(space, &needs);
+    let mut frame = walker.frame();
+    // the clock is asked for the first time when some rows have been read, and others been asked for
+    walker.sweep(&mut frame, || {
+        point_to(&mut owner, 2);
+        0
+    });
+    let value = |need: Need, i: usize| walker.bound().plan.field(need).unwrap().uint(frame.row(i));
+    let seen: Vec<(u64, u64)> = (0..frame.len())
+        .map(|i| (value(needs[0], i), value(needs[1], i)))
+        .collect();
+    let (before, after) = ((target(0), 100), (target(2), 102));
+    assert!(
+        seen.iter().all(|pair| [before, after].contains(pair)),
+        "{seen:x?}"
+    );
+    assert!(seen.contains(&before) && seen.contains(&after), "{seen:x?}");
+}
+
+#[test]
 fn a_mapped_row_that_moves_says_so() {
     let mut owner = segment();
     let space = Arc::new(SysvSpace::attach(&owner.segments).unwrap());
